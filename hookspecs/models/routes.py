@@ -1,0 +1,57 @@
+"""Routes: a public host or path that leads to a service, or to something outside."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from hookspecs.models.base import Model, Name
+
+
+class ServiceTarget(Model):
+    kind: Literal["service"] = "service"
+    service: Name
+    port: str = "http"
+
+
+class HostTarget(Model):
+    """A program on the developer's own machine, such as a frontend's dev server."""
+
+    kind: Literal["host"] = "host"
+    port: int = Field(ge=1, le=65535)
+
+
+class ExternalTarget(Model):
+    """Something elsewhere (a CDN): named in ``nself urls``, proxied by nobody."""
+
+    kind: Literal["external"] = "external"
+    url: str
+
+
+class FilesTarget(Model):
+    """A folder of the project served as static files, with ``index.html`` for unknown paths."""
+
+    kind: Literal["files"] = "files"
+    directory: str
+
+
+Target = Annotated[ServiceTarget | HostTarget | ExternalTarget | FilesTarget, Field(discriminator="kind")]
+
+
+class Route(Model):
+    """A public address. ``host`` is a full host name (see ``Project.host``); the longest ``path`` of a host wins."""
+
+    name: str
+    """Also the name of the generated site; unique."""
+    host: str
+    path: str = "/"
+    target: Target
+    websocket: bool = False
+    rate_zone: str = "general"
+    max_body: str | None = None
+    """Largest request body, an nginx size such as ``50m``."""
+    internal: bool = False
+    """Only from loopback and private networks (admin pages, metrics)."""
+    label: str = ""
+    """What ``nself urls`` calls it."""

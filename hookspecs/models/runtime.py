@@ -1,0 +1,123 @@
+"""Runtimes: what makes a Plan run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Literal, Protocol
+
+from hookspecs.models.base import Model
+from hookspecs.models.project import Project
+from hookspecs.models.stack import Stack
+
+Status = Literal["running", "starting", "stopped", "failed", "completed", "unavailable"]
+Health = Literal["healthy", "unhealthy", "starting", "none"]
+
+
+class Offer(Model):
+    """A runtime on offer. ``load`` is ``"package.module:Class"``, called with ``(project, stack, place)``."""
+
+    name: str
+    available: bool
+    reason: str = ""
+    """Why it is not available, or what it found (``Docker Engine 28``)."""
+    load: str
+    addressing: Literal["names", "loopback"]
+    priority: int = 0
+    """Which is chosen where the user chose none: the highest available."""
+
+
+class ServiceState(Model):
+    """One service as it stands now."""
+
+    name: str
+    category: str = ""
+    status: Status
+    health: Health = "none"
+    reason: str = ""
+    """Why it is unavailable, failed or unhealthy; the last log line where that is all there is."""
+    instance: int = 1
+    id: str = ""
+    """Container id or process id."""
+    image: str = ""
+    """The image, or natively the program that runs."""
+    ports: tuple[str, ...] = ()
+    """``127.0.0.1:5432->5432`` each."""
+    started_at: datetime | None = None
+    restarts: int = 0
+    memory: int | None = None
+    """Bytes in use."""
+    cpu: float | None = None
+    """Percent of one core."""
+
+
+class LogLine(Model):
+    service: str
+    text: str
+    stream: Literal["stdout", "stderr"] = "stdout"
+    time: datetime | None = None
+
+
+#: Called with a service name, a state and a short detail as things happen.
+Progress = Callable[[str, str, str], None]
+
+
+class Runtime(Protocol):
+    """Made with the project, its Stack (bound to this runtime) and ``place``, the project's ``.nself`` folder.
+
+    Errors a user can mend are raised as ``hookspecs.UserError``.
+    """
+
+    name: str
+
+    def start(self, services: Sequence[str] | None, *, timeout: float, progress: Progress) -> list[ServiceState]:
+        """Start all services, or those named with what they need, in order of need; return once healthy or given up.
+
+        What runs already with the same specification is left alone; what changed is restarted.
+        """
+
+    def stop(self, services: Sequence[str] | None, *, progress: Progress) -> None:
+        """Stop all services, or those named, in reverse order. Data stays."""
+
+    def restart(self, services: Sequence[str], *, timeout: float, progress: Progress) -> list[ServiceState]:
+        """Restart the named services and wait until they are healthy again."""
+
+    def states(self, *, probe: bool = False) -> list[ServiceState]:
+        """Every service of the Stack as it stands; ``probe`` runs the health probes now."""
+
+    def logs(
+        self, services: Sequence[str] | None, *, follow: bool, tail: int | None, since: datetime | None
+    ) -> Iterator[LogLine]:
+        """Log lines, oldest first."""
+
+    def exec(self, service: str, argv: Sequence[str], *, tty: bool, user: str | None, env: dict[str, str]) -> int:
+        """Run a command in the service's surroundings with this terminal's streams; return its exit code."""
+
+    def own_ports(self) -> set[int]:
+        """Host ports that this project's running services hold now (they are not "taken")."""
+
+    def holds_data(self) -> list[str]:
+        """The data volumes that exist, for refusing a change of runtime and for ``destroy``."""
+
+    def destroy(self, *, data: bool, progress: Progress) -> list[str]:
+        """Remove what was made (processes, containers, networks; with ``data`` the volumes) and tell what went."""
+
+
+class NativeContext(Protocol):
+    """What a ``Native.prepare`` function is given."""
+
+    project: Project
+    stack: Stack
+    service: str
+    env: dict[str, str]
+    """The resolved environment of the process, secrets included: never log it."""
+
+    def place(self, of: str, name: str = "") -> Path:
+        """The absolute path of a ``Place``; folders are made, owned by the user the service runs as."""
+
+    def program(self, name: str) -> str:
+        """The absolute path of a ``NativeProgram``."""
+
+    def run(self, argv: Sequence[str], *, env: dict[str, str] | None = None, stdin: str | None = None) -> str:
+        """Run a command as the user the service runs as, return its output; a failure is a ``UserError`` with its last lines."""
