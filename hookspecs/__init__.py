@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from hookspecs.models.runtime import LogLine as LogLine
     from hookspecs.models.runtime import NativeContext as NativeContext
     from hookspecs.models.runtime import Offer as Offer
+    from hookspecs.models.runtime import Resolver as Resolver
     from hookspecs.models.runtime import Runtime as Runtime
     from hookspecs.models.runtime import ServiceState as ServiceState
     from hookspecs.models.service import Alert as Alert
@@ -106,6 +107,7 @@ _MODULE_OF = {
     "LogLine": "runtime",
     "NativeContext": "runtime",
     "Offer": "runtime",
+    "Resolver": "runtime",
     "Runtime": "runtime",
     "ServiceState": "runtime",
     "Alert": "service",

@@ -10,13 +10,14 @@ from typing import Literal, Protocol
 from hookspecs.models.base import Model
 from hookspecs.models.project import Project
 from hookspecs.models.stack import Stack
+from hookspecs.models.values import Value
 
 Status = Literal["running", "starting", "stopped", "failed", "completed", "unavailable"]
 Health = Literal["healthy", "unhealthy", "starting", "none"]
 
 
 class Offer(Model):
-    """A runtime on offer. ``load`` is ``"package.module:Class"``, called with ``(project, stack, place)``."""
+    """A runtime on offer. ``load`` is ``"package.module:Class"``, called with ``(project, stack, place, resolver)``."""
 
     name: str
     available: bool
@@ -64,7 +65,7 @@ Progress = Callable[[str, str, str], None]
 
 
 class Runtime(Protocol):
-    """Made with the project, its Stack (bound to this runtime) and ``place``, the project's ``.nself`` folder.
+    """Made with the project, its Stack (bound to this runtime), ``place`` (the ``.nself`` folder) and a ``Resolver``.
 
     Errors a user can mend are raised as ``hookspecs.UserError``.
     """
@@ -121,3 +122,31 @@ class NativeContext(Protocol):
 
     def run(self, argv: Sequence[str], *, env: dict[str, str] | None = None, stdin: str | None = None) -> str:
         """Run a command as the user the service runs as, return its output; a failure is a ``UserError`` with its last lines."""
+
+
+class Resolver(Protocol):
+    """Turns values into strings for one Stack; the runtimes and the writer hold one. What it returns may hold secrets."""
+
+    def value(
+        self,
+        service: str,
+        value: Value,
+        instance: int = 1,
+        *,
+        place: Callable[[str, str], Path] | None = None,
+        program: Callable[[str], str] | None = None,
+    ) -> str | None:
+        """The string a value stands for at that service's instance; ``None`` where it is left out.
+
+        ``place`` and ``program`` answer ``Place`` and ``Program`` values, which only the native runtime has.
+        """
+
+    def environment(
+        self,
+        service: str,
+        instance: int = 1,
+        *,
+        place: Callable[[str, str], Path] | None = None,
+        program: Callable[[str], str] | None = None,
+    ) -> dict[str, str]:
+        """The environment of one instance; under loopback addressing with the native overlay laid over it."""
