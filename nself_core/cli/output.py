@@ -76,7 +76,7 @@ def print_findings(findings: Iterable[Finding]) -> None:
 
 
 def confirm(question: str, *, yes: bool, typed: str | None = None) -> bool:
-    """Ask before something that cannot be taken back; ``typed`` asks for that very word. Without a terminal only ``yes`` passes."""
+    """Ask before something that cannot be taken back; ``typed`` asks for that very word. Without a terminal only ``yes`` does."""
     if yes:
         return True
     if not sys.stdin.isatty():

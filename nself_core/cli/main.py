@@ -1,0 +1,35 @@
+"""The ``nself`` program. The version is answered before click is imported; every error is told in one place."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments in (["version"], ["--version"]) and "_NSELF_COMPLETE" not in os.environ:
+        from nself_core import __version__
+
+        print(f"nself {__version__}")  # noqa: T201  click is not imported for this
+        return 0
+    return _run(arguments)
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        from nself_core.cli.root import root
+
+        result = root.main(arguments, prog_name="nself", complete_var="_NSELF_COMPLETE", standalone_mode=False)
+    except (Exception, KeyboardInterrupt) as error:
+        from nself_core.cli.errors import report
+
+        return report(error)
+    # With standalone mode off, click hands back the code of `ctx.exit` or what the command returned.
+    return result if isinstance(result, int) and not isinstance(result, bool) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
