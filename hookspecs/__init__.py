@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from hookspecs.models.plan import File as File
     from hookspecs.models.project import Environment as Environment
     from hookspecs.models.project import Project as Project
+    from hookspecs.models.routes import CertificateRequest as CertificateRequest
     from hookspecs.models.routes import ExternalTarget as ExternalTarget
     from hookspecs.models.routes import FilesTarget as FilesTarget
     from hookspecs.models.routes import HostTarget as HostTarget
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
     from hookspecs.models.settings import Settings as Settings
     from hookspecs.models.settings import SettingValue as SettingValue
     from hookspecs.models.stack import Address as Address
+    from hookspecs.models.stack import PluginMigration as PluginMigration
     from hookspecs.models.stack import PortMap as PortMap
     from hookspecs.models.stack import Stack as Stack
     from hookspecs.models.stack import Unavailable as Unavailable
@@ -99,6 +101,7 @@ _MODULE_OF = {
     "File": "plan",
     "Environment": "project",
     "Project": "project",
+    "CertificateRequest": "routes",
     "ExternalTarget": "routes",
     "FilesTarget": "routes",
     "HostTarget": "routes",
@@ -133,6 +136,7 @@ _MODULE_OF = {
     "Settings": "settings",
     "SettingValue": "settings",
     "Address": "stack",
+    "PluginMigration": "stack",
     "PortMap": "stack",
     "Stack": "stack",
     "Unavailable": "stack",

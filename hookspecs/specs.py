@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from hookspecs.models.migrations import Migration
     from hookspecs.models.plan import File
     from hookspecs.models.project import Project
-    from hookspecs.models.routes import Route
+    from hookspecs.models.routes import CertificateRequest, Route
     from hookspecs.models.runtime import Offer
     from hookspecs.models.service import Service
     from hookspecs.models.stack import Stack
 
 
 @hookspec
-def contribute_services(project: Project) -> Iterable[Service | Route]:  # type: ignore[empty-body]
+def contribute_services(project: Project) -> Iterable[Service | Route | CertificateRequest]:  # type: ignore[empty-body]
     """Say which services and routes this plugin adds to the project.
 
     Called when a Stack is assembled, once per runtime; must be pure. Raise ``hookspecs.UserError`` for a setting

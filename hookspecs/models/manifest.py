@@ -109,6 +109,10 @@ class Manifest(Model):
     webhooks: tuple[Mapping[str, Any], ...] = ()
     services: tuple[Mapping[str, Any], ...] = ()
     """For a manifest-only plugin: ``Service`` objects as JSON."""
+    offers: Mapping[str, str] = {}
+    """Capability → how to switch it on (``{"cache": "REDIS_ENABLED=true"}``), for the error of an unmet need."""
+    reads: tuple[str, ...] = ()
+    """Paths of the project, as globs, that the hooks read; a change there makes the next build run."""
     min_nself: str = ""
     homepage: str = ""
     license: str = ""

@@ -55,3 +55,14 @@ class Route(Model):
     """Only from loopback and private networks (admin pages, metrics)."""
     label: str = ""
     """What ``nself urls`` calls it."""
+
+
+class CertificateRequest(Model):
+    """A TLS certificate the plugin wants at ``.nself/certs/<name>/{fullchain,privkey}.pem``.
+
+    ``hosts`` empty: every host that has a route. Yielded by ``contribute_services``; the core makes it from the
+    machine's local authority before anything starts, and leaves a certificate alone that somebody else put there.
+    """
+
+    name: str
+    hosts: tuple[str, ...] = ()

@@ -42,6 +42,8 @@ class Port(Model):
     protocol: Literal["http", "grpc", "tcp"] = "http"
     container: int = Field(ge=1, le=65535)
     host: int | None = Field(default=None, ge=1, le=65535)
+    fallback: int | None = Field(default=None, ge=1024, le=65535)
+    """Taken where ``host`` may not be bound (a port below 1024 without the right to it)."""
     bind: str = "127.0.0.1"
     edge: bool = False
     explicit: bool = False

@@ -7,7 +7,8 @@ from functools import cached_property
 from typing import Literal
 
 from hookspecs.models.base import Model
-from hookspecs.models.routes import Route
+from hookspecs.models.migrations import Migration
+from hookspecs.models.routes import CertificateRequest, Route
 from hookspecs.models.service import Service
 
 
@@ -41,6 +42,13 @@ class Unavailable(Model):
     reason: str
 
 
+class PluginMigration(Model):
+    """A migration and the plugin it belongs to."""
+
+    plugin: str
+    migration: Migration
+
+
 class Stack(Model):
     """Resolved, ordered, validated, immutable.
 
@@ -57,6 +65,9 @@ class Stack(Model):
     volumes: tuple[str, ...] = ()
     ports: PortMap = PortMap()
     unavailable: tuple[Unavailable, ...] = ()
+    migrations: tuple[PluginMigration, ...] = ()
+    """In the order they are applied once the database answers."""
+    certificates: tuple[CertificateRequest, ...] = ()
     providers: Mapping[str, str] = {}
     """Capability → name of the service chosen to provide it."""
 
@@ -90,6 +101,22 @@ class Stack(Model):
     def address(self, service: str, port: str = "http") -> Address:
         """Where the first instance is reached; ``KeyError`` for an unknown service or port."""
         return self.addresses(service, port)[0]
+
+    def public_port(self) -> int | None:
+        """The host port of the stack's public face: HTTPS where it has it, else HTTP."""
+        edges = [(port, self.ports.get(s.name, port.name)) for s in self.services for port in s.ports if port.edge]
+        found = {port.name: number for port, number in edges if number is not None}
+        return found.get("https", next(iter(found.values()), None))
+
+    def public_url(self, route: Route) -> str:
+        """The address a browser uses for a route, without a trailing slash: ``https://api.example.com``."""
+        if route.target.kind == "external":
+            return route.target.url.rstrip("/")
+        secure = any(port.edge and port.name == "https" for service in self.services for port in service.ports)
+        number = self.public_port()
+        usual = 443 if secure else 80
+        suffix = "" if number in {None, usual} else f":{number}"
+        return f"{'https' if secure else 'http'}://{route.host}{suffix}{route.path.rstrip('/')}"
 
     def routes_of(self, service: str) -> list[Route]:
         """The routes that lead to a service."""
