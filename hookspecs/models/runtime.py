@@ -25,6 +25,8 @@ class Offer(Model):
     """Why it is not available, or what it found (``Docker Engine 28``)."""
     load: str
     addressing: Literal["names", "loopback"]
+    prefix: str = ""
+    """Where this runtime's rendered files go, relative to the project's root: ``""`` or a folder ending in ``/``."""
     missing: str = ""
     """``"package.module:function"``, called with a ``Service``: why it cannot run on this machine, ``""`` where it can."""
     priority: int = 0

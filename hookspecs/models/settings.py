@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hookspecs.models.base import Model
 from hookspecs.models.values import Secret
+from hookspecs.patterns import compile_pattern
 
 
 class Origin(Model):
@@ -87,18 +87,3 @@ class Settings(Model):
 
     def _is_numbered(self, name: str) -> bool:
         return any("{" in declared and compile_pattern(declared).match(name) for declared in self.declared)
-
-
-_PATTERNS: dict[str, re.Pattern[str]] = {}
-
-
-def compile_pattern(pattern: str) -> re.Pattern[str]:
-    """The expression of a declared name with braces: ``{N}`` a number from 1, else capitals, digits, underscores."""
-    known = _PATTERNS.get(pattern)
-    if known is None:
-        parts = re.split(r"(\{[A-Z]+\})", pattern)
-        body = "".join(
-            "([1-9][0-9]*)" if part == "{N}" else "([A-Z0-9_]+)" if part.startswith("{") else re.escape(part) for part in parts
-        )
-        known = _PATTERNS[pattern] = re.compile(body + r"\Z")
-    return known

@@ -1,0 +1,48 @@
+"""One nself at a time in a project."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hookspecs.errors import UserError
+
+
+@contextmanager
+def project_lock(state: Path, action: str) -> Iterator[None]:
+    """Hold the project's lock for ``action``. The kernel releases it however the process ends.
+
+    The file beside it names who holds it, for the message alone.
+    """
+    from filelock import FileLock, Timeout
+
+    holder = state / "lock.holder"
+    lock = FileLock(state / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UserError(
+            f"another nself is at work in this project: {_describe(holder)}",
+            where=str(state),
+            remedy="wait until it is done, or end it",
+            code="locked",
+        ) from None
+    except OSError as error:
+        raise UserError(f"cannot lock the project: {error.strerror}", where=str(state), code="read-only") from error
+    try:
+        holder.write_text(json.dumps({"action": action, "pid": os.getpid()}), encoding="utf-8")
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()
+
+
+def _describe(holder: Path) -> str:
+    try:
+        document = json.loads(holder.read_text(encoding="utf-8"))
+        return f"nself {document['action']} (process {document['pid']})"
+    except (OSError, ValueError, KeyError):
+        return "which does not say what it does"

@@ -1,0 +1,76 @@
+"""What the last build wrote, so that the next one can tell a user's edit from its own work.
+
+``.nself/build.json`` maps each path to the hash that was written. Before anything is renamed into place the new hashes are
+put into ``.nself/build.pending.json``; a build killed between the two is understood by the next one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nself_core.render.atomic import write_atomically
+
+RECORD = "build.json"
+PENDING = "build.pending.json"
+
+
+@dataclass
+class Record:
+    """Hashes by path, and the stamp of the inputs they came from."""
+
+    files: dict[str, str] = field(default_factory=dict)
+    once: list[str] = field(default_factory=list)
+    stamp: dict[str, Any] = field(default_factory=dict)
+    pending: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, state: Path) -> Record:
+        """The record of a project; an unreadable one counts as none, so that every file is looked at again."""
+        known = _load(state / RECORD)
+        pending = _load(state / PENDING)
+        return cls(
+            files=dict(known.get("files", {})),
+            once=list(known.get("once", [])),
+            stamp=dict(known.get("stamp", {})),
+            pending=dict(pending.get("files", {})),
+        )
+
+    def ours(self, path: str, digest: str) -> bool:
+        """Whether a file with that hash is what a build wrote."""
+        return digest in (self.files.get(path), self.pending.get(path))
+
+    def announce(self, state: Path, files: Mapping[str, str]) -> None:
+        """Say what is about to be written."""
+        write_atomically(state / PENDING, _dump({"files": {**self.pending, **files}}), 0o600)
+
+    def save(self, state: Path) -> None:
+        """Write the record; nothing is pending afterwards."""
+        document = {"files": dict(sorted(self.files.items())), "once": sorted(self.once), "stamp": self.stamp}
+        write_atomically(state / RECORD, _dump(document), 0o600)
+        (state / PENDING).unlink(missing_ok=True)
+        self.pending = {}
+
+
+def digest_of(path: Path) -> str | None:
+    """SHA-256 of a file, ``None`` where there is none."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return None
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _dump(document: Mapping[str, Any]) -> bytes:
+    return (json.dumps(document, indent=1, sort_keys=True) + "\n").encode()

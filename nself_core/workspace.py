@@ -1,0 +1,278 @@
+"""A project opened: its settings and plugins, and from them stacks, runtimes and builds. What every command starts from."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hookspecs.errors import UserError
+from nself_core import paths
+
+if TYPE_CHECKING:
+    from hookspecs.models.findings import Finding
+    from hookspecs.models.project import Environment, Project
+    from hookspecs.models.runtime import Offer, Runtime
+    from hookspecs.models.stack import PluginMigration, PortMap, Stack
+    from nself_core.build import BuildReport
+    from nself_core.plugins.manager import PluginManager
+    from nself_core.settings import LoadedSettings
+    from nself_core.stack.assemble import Assembly
+
+RUNTIME_FILE = "runtime.json"
+PORTS_FILE = "ports.json"
+
+
+class Workspace:
+    """One project in one environment. Nothing is written by opening it."""
+
+    def __init__(self, root: Path, home: Path, plugins: PluginManager, loaded: LoadedSettings) -> None:
+        self.root = root
+        self.home = home
+        self.plugins = plugins
+        self.loaded = loaded
+        self._assemblies: dict[str, Assembly] = {}
+
+    @classmethod
+    def open(cls, env: str | None = None, start: Path | None = None, *, strict: bool = False) -> Workspace:
+        """Open the project that ``start`` (the working folder) lies in; ``UserError`` where there is none."""
+        from nself_core.plugins import PluginManager
+        from nself_core.settings import Declarations, load
+
+        root = find_root(start)
+        home = paths.home()
+        plugins = PluginManager.open(home, root)
+        loaded = load(root, Declarations.of(plugins.manifests()), env=env, home=home, environ=os.environ, strict=strict)
+        return cls(root, home, plugins, loaded)
+
+    @property
+    def state(self) -> Path:
+        """The project's ``.nself`` folder. It need not exist."""
+        return self.root / ".nself"
+
+    @property
+    def environment(self) -> Environment:
+        return self.loaded.environment
+
+    @property
+    def findings(self) -> list[Finding]:
+        """Warnings and notes gathered so far: settings, plugins, assemblies; without repeats."""
+        found = [*self.loaded.findings, *self.plugins.findings]
+        found += [f for assembly in self._assemblies.values() for f in assembly.findings]
+        return list({(f.level, f.where, f.message): f for f in found}.values())
+
+    def require_valid(self) -> None:
+        """Raise every error that reading the settings found, as one."""
+        from nself_core.stack.assemble import raise_errors
+
+        raise_errors(list(self.loaded.findings))
+
+    def project(self, runtime: str) -> Project:
+        """What hooks are given for a runtime."""
+        from hookspecs.models.project import Project
+
+        return Project(
+            name=self.loaded.project_name,
+            root=self.root,
+            environment=self.environment,
+            runtime=runtime,
+            settings=self.loaded.settings,
+            domain=self.loaded.domain,
+            plugins=frozenset(entry.name for entry in self.plugins.known() if entry.enabled),
+        )
+
+    # -- stacks
+
+    def stack(self, runtime: str) -> Stack:
+        """The Stack bound to a runtime, with the ports that ``start`` settled."""
+        return self.assembly(runtime).stack
+
+    def assembly(self, runtime: str) -> Assembly:
+        """The Stack with what was found on the way and who contributed what. Made once; see ``forget``."""
+        if runtime not in self._assemblies:
+            self._assemblies[runtime] = self._assemble(self.offer(runtime))
+        return self._assemblies[runtime]
+
+    def forget(self) -> None:
+        """Drop the assemblies, after the ports changed."""
+        self._assemblies.clear()
+
+    def _assemble(self, offer: Offer) -> Assembly:
+        from nself_core.stack.assemble import assemble
+
+        self.require_valid()
+        project = self.project(offer.name)
+        assembly = assemble(
+            project,
+            self.plugins.contribute_services(project),
+            addressing=offer.addressing,
+            known_ports=self.known_ports(offer.name),
+            generic=self.loaded.generic,
+            offers=self._offered_capabilities(),
+            missing=_load(offer.missing) if offer.missing else None,
+            migrations=self._migrations(project),
+        )
+        names = [s.name for s in assembly.stack.services]
+        assembly.findings.extend(self.loaded.check_generic(names))
+        return assembly
+
+    def _migrations(self, project: Project) -> list[PluginMigration]:
+        from hookspecs.models.stack import PluginMigration
+
+        return [PluginMigration(plugin=plugin, migration=m) for plugin, m in self.plugins.migrate_schema(project)]
+
+    def _offered_capabilities(self) -> dict[str, str]:
+        return {name: how for manifest in self.plugins.manifests() for name, how in manifest.get("offers", {}).items()}
+
+    # -- ports
+
+    def known_ports(self, runtime: str) -> PortMap:
+        """The host ports that ``start`` settled for a runtime, empty before the first start."""
+        from hookspecs.models.stack import PortMap
+
+        document = read_json(self.state / PORTS_FILE)
+        ports = document.get(runtime, {}).get(self.environment.name, {})
+        return PortMap(ports={str(k): int(v) for k, v in ports.items()})
+
+    def remember_ports(self, runtime: str, ports: PortMap) -> None:
+        """Write the PortMap of a runtime, and assemble again from it."""
+        document = read_json(self.state / PORTS_FILE)
+        document.setdefault(runtime, {})[self.environment.name] = dict(ports.ports)
+        self.write_state(PORTS_FILE, document)
+        self.forget()
+
+    # -- runtimes
+
+    @cached_property
+    def _offers(self) -> list[Offer]:
+        return [offer for _, offer in self.plugins.provide_runtime(self.project(""))]
+
+    def offers(self) -> list[Offer]:
+        """The runtimes on offer, best first."""
+        return sorted(self._offers, key=lambda o: (not o.available, -o.priority, o.name))
+
+    def offer(self, name: str) -> Offer:
+        """A runtime's offer by name; ``UserError`` names those there are."""
+        for offer in self._offers:
+            if offer.name == name:
+                return offer
+        known = ", ".join(sorted(o.name for o in self._offers))
+        raise UserError(f"there is no runtime {name!r}", remedy=f"it is one of {known}", code="runtime-unknown", exit_code=2)
+
+    def recorded_runtime(self) -> str | None:
+        """The runtime that the first start chose for this environment."""
+        name = read_json(self.state / RUNTIME_FILE).get(self.environment.name)
+        return str(name) if name else None
+
+    def record_runtime(self, name: str) -> None:
+        """Remember the choice."""
+        document = read_json(self.state / RUNTIME_FILE)
+        document[self.environment.name] = name
+        self.write_state(RUNTIME_FILE, document)
+
+    def runtime_name(self, wanted: str | None = None) -> str:
+        """``wanted``, else the recorded one, else ``NSELF_RUNTIME``, else the best that is available."""
+        chosen = wanted or self.recorded_runtime() or self.loaded.settings.get("NSELF_RUNTIME")
+        if chosen:
+            return self.offer(str(chosen)).name
+        best = self.offers()[0]
+        if not best.available:
+            reasons = "; ".join(f"{o.name}: {o.reason}" for o in self.offers())
+            raise UserError("no runtime can run here", where=reasons, remedy="pip install 'nself[native]'", code="runtime-none")
+        return best.name
+
+    def runtime(self, name: str | None = None) -> Runtime:
+        """The runtime, bound to the project's Stack."""
+        offer = self.offer(self.runtime_name(name))
+        stack = self.stack(offer.name)
+        made: Runtime = _load(offer.load)(self.project(offer.name), stack, self.state, self.resolver(stack))
+        return made
+
+    def resolver(self, stack: Stack) -> Any:
+        """The ``Resolver`` of a stack."""
+        from nself_core.stack.resolver import ValueResolver
+
+        return ValueResolver(stack, self.secret_values())
+
+    def secret_values(self) -> Mapping[str, str]:
+        """Secret settings by name. They must not be printed or logged."""
+        return self.loaded.secrets
+
+    # -- building and state
+
+    def build(self, *, force: bool = False) -> BuildReport:
+        """Make missing secrets, render every runtime and write what changed."""
+        from nself_core.build import build
+
+        return build(self, force=force)
+
+    @contextmanager
+    def lock(self, action: str) -> Iterator[None]:
+        """One nself at a time in a project; ``UserError`` names what the other one does and its process."""
+        from nself_core.lock import project_lock
+
+        self.make_state()
+        with project_lock(self.state, action):
+            yield
+
+    def make_state(self) -> None:
+        """Make the ``.nself`` folder: private, and ignored by git."""
+        make_state(self.state)
+
+    def write_state(self, name: str, document: Mapping[str, Any]) -> None:
+        """Write one of the project's state files."""
+        from nself_core.render.atomic import write_atomically
+
+        self.make_state()
+        write_atomically(self.state / name, (json.dumps(document, indent=1, sort_keys=True) + "\n").encode(), 0o600)
+
+
+def find_root(start: Path | None = None) -> Path:
+    """The project that ``start`` lies in; ``UserError`` where there is none."""
+    root = paths.find_root(start)
+    if root is None:
+        raise UserError(
+            "this is no nself project: there is no .env, .env.dev or .environments here or above",
+            where=str(start or Path.cwd()),
+            remedy="nself init, or go to the project's folder",
+            code="no-project",
+        )
+    return root
+
+
+def make_state(state: Path) -> None:
+    """Make a project's ``.nself`` folder."""
+    try:
+        state.mkdir(mode=0o700, exist_ok=True)
+        ignore = state / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n", encoding="utf-8")
+    except OSError as error:
+        raise UserError(
+            f"cannot write in this folder: {error.strerror}", where=str(state), remedy="mend its permissions", code="read-only"
+        ) from error
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A state file, empty where it is missing. A broken one is an error: it is ours, and guessing would lose data."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"cannot be read: {error}", where=str(path), remedy="remove it, then nself start", code="state"
+        ) from error
+    return document if isinstance(document, dict) else {}
+
+
+def _load(reference: str) -> Callable[..., Any]:
+    """The object that ``package.module:name`` names."""
+    module, _, name = reference.partition(":")
+    found: Callable[..., Any] = getattr(import_module(module), name)
+    return found
