@@ -45,7 +45,7 @@ def preview(workspace: Workspace) -> BuildReport:
     return BuildReport(changes, planned, workspace.findings)
 
 
-def build(workspace: Workspace, *, force: bool = False) -> BuildReport:
+def build(workspace: Workspace, *, force: bool = False, asked: str | None = None) -> BuildReport:
     """Make missing secrets, render, and write what changed. The caller holds the project's lock."""
     from nself_core.render.stamp import take_stamp
 
@@ -59,7 +59,7 @@ def build(workspace: Workspace, *, force: bool = False) -> BuildReport:
     saved = apply(workspace.root, workspace.state, changes, planned, record, force=force)
     certificates = make_certificates(workspace)
     workspace.loaded.remember_environ(workspace.state)
-    record.stamp = take_stamp(workspace, record)
+    record.stamp = take_stamp(workspace, record, asked=asked)
     record.save(workspace.state)
     return BuildReport(changes, planned, workspace.findings, made, certificates, saved)
 

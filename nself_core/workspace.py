@@ -205,11 +205,11 @@ class Workspace:
 
     # -- building and state
 
-    def build(self, *, force: bool = False) -> BuildReport:
-        """Make missing secrets, render every runtime and write what changed."""
+    def build(self, *, force: bool = False, asked: str | None = None) -> BuildReport:
+        """Make missing secrets, render every runtime and write what changed. ``asked``: the environment ``--env`` named."""
         from nself_core.build import build
 
-        return build(self, force=force)
+        return build(self, force=force, asked=asked)
 
     @contextmanager
     def lock(self, action: str) -> Iterator[None]:

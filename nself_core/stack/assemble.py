@@ -26,6 +26,8 @@ class Assembly:
     findings: list[Finding] = field(default_factory=list)
     owners: dict[str, str] = field(default_factory=dict)
     """Service → plugin."""
+    route_owners: dict[str, str] = field(default_factory=dict)
+    """Route → plugin."""
     used: set[str] = field(default_factory=set)
     """Names of service-generic settings that some service took."""
 
@@ -48,6 +50,7 @@ def assemble(
     """
     found: list[Finding] = []
     owners: dict[str, str] = {}
+    contributions = list(contributions)
     services, kept_routes, requests = _sort(contributions, owners, found)
     services, used = scaling.apply(services, generic or {}, found)
     absent = _unavailable(services, addressing, missing)
@@ -80,7 +83,8 @@ def assemble(
         certificates=tuple(r if r.hosts else r.model_copy(update={"hosts": hosts}) for r in requests),
         providers=providers,
     )
-    return Assembly(stack, found, owners, used)
+    route_owners = {item.name: plugin for plugin, item in contributions if isinstance(item, Route)}
+    return Assembly(stack, found, owners, route_owners, used)
 
 
 def raise_errors(found: list[Finding]) -> None:

@@ -1,0 +1,83 @@
+"""Whether a build has anything to do, decided from what stands on disk and nothing heavier than ``json``.
+
+The stamp of the last build holds the state of everything it read (files of the cascade, plugin index, globs that plugins
+declare under ``reads``, the process variables that count) and of everything it wrote. Any difference means: build.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nself_core import __version__
+
+if TYPE_CHECKING:
+    from nself_core.render.record import Record
+    from nself_core.workspace import Workspace
+
+#: State files of the project that a build reads.
+STATE_INPUTS = ("ports.json", "environment.json")
+
+
+def signature(path: Path) -> list[int] | None:
+    """Modification time in nanoseconds, size and mode of a file or folder, ``None`` where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return [found.st_mtime_ns, found.st_size, found.st_mode]
+
+
+def take_stamp(workspace: Workspace, record: Record, *, asked: str | None = None) -> dict[str, Any]:
+    """The stamp of a build just done. ``asked`` is the environment that ``--env`` named."""
+    from nself_core.settings import process_names
+
+    root, state = workspace.root, workspace.state
+    names, patterns = process_names(workspace.loaded)
+    inputs = [*workspace.loaded.sources, root / "plugins.lock", *(state / name for name in STATE_INPUTS)]
+    reads = sorted({glob for manifest in workspace.plugins.manifests() for glob in manifest.get("reads", ())})
+    return {
+        "version": [__version__, sys.version],
+        "asked": asked,
+        "plugins": workspace.plugins.fingerprint,
+        "inputs": {str(path): signature(path) for path in inputs},
+        "reads": {glob: _matches(root, glob) for glob in reads},
+        "environ": {
+            "names": sorted(names),
+            "patterns": sorted(patterns),
+            "digest": environ_digest(os.environ, names, patterns),
+        },
+        "outputs": {path: signature(root / path) for path in [*record.files, *record.once]},
+    }
+
+
+def unchanged(root: Path, stamp: Mapping[str, Any], *, asked: str | None, fingerprint: str, environ: Mapping[str, str]) -> bool:
+    """Whether nothing that the stamp names has changed."""
+    if stamp.get("version") != [__version__, sys.version] or stamp.get("asked") != asked or stamp.get("plugins") != fingerprint:
+        return False
+    known = stamp["environ"]
+    if environ_digest(environ, known["names"], known["patterns"]) != known["digest"]:
+        return False
+    if any(signature(Path(path)) != seen for path, seen in stamp["inputs"].items()):
+        return False
+    if any(signature(root / path) != seen for path, seen in stamp["outputs"].items()):
+        return False
+    return all(_matches(root, glob) == seen for glob, seen in stamp["reads"].items())
+
+
+def environ_digest(environ: Mapping[str, str], names: Iterable[str], patterns: Sequence[str]) -> str:
+    """A hash of the process variables that count: names, and expressions that names match."""
+    wanted = set(names)
+    expression = re.compile("|".join(f"(?:{p})" for p in patterns)) if patterns else None
+    kept = {k: v for k, v in environ.items() if k in wanted or (expression is not None and expression.fullmatch(k))}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+
+
+def _matches(root: Path, glob: str) -> dict[str, list[int] | None]:
+    return {str(path.relative_to(root)): signature(path) for path in sorted(root.glob(glob))}
