@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+"""The developer's commands; needs nothing but Python 3.11 or later.
+
+    python3 dev.py demo     make the environment, scaffold a demo project, build it and start it natively
+    python3 dev.py test     make the environment and run every check and test (--fast: without starting services)
+    python3 dev.py venv     make the environment alone
+
+The environment is ``.venv`` beside this file and the demo project is ``demo``. On Debian, run as root, ``test`` installs the
+packages that tests need (Compose, Go and monitoring programs); what cannot be had is skipped by name.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = Path(os.environ.get("NSELF_DEV_VENV", ROOT / ".venv"))
+PYTHON = VENV / "bin" / "python"
+DEMO = ROOT / "demo"
+
+#: Debian packages that tests use where they can be had.
+DEBIAN_TEST_PACKAGES = (
+    "docker-compose",
+    "golang-go",
+    "golang-github-gin-gonic-gin-dev",
+    "golang-google-grpc-dev",
+    "prometheus",
+    "prometheus-node-exporter",
+    "postgresql",
+    "postgresql-15-postgis-3",
+)
+
+
+def run(*argv: str | Path, cwd: Path = ROOT, check: bool = True, quiet: bool = False) -> int:
+    """Run a command; with ``check`` end with its exit code when it fails."""
+    out = subprocess.DEVNULL if quiet else None
+    code = subprocess.run([str(a) for a in argv], cwd=cwd, stdout=out, check=False).returncode
+    if code and check:
+        print(f"dev.py: {' '.join(str(a) for a in argv)} failed with exit code {code}", file=sys.stderr)
+        raise SystemExit(code)
+    return code
+
+
+def make_venv() -> None:
+    """Make ``.venv``; Debian's Python may come without ``ensurepip``, which root can mend and others are told of."""
+    if PYTHON.exists():
+        return
+    print(f"Making the environment in {VENV} …", flush=True)
+    if subprocess.run([sys.executable, "-m", "venv", str(VENV)], capture_output=True, check=False).returncode == 0:
+        return
+    shutil.rmtree(VENV, ignore_errors=True)
+    package = f"python3.{sys.version_info.minor}-venv"
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        apt("python3-venv", package)
+        run(sys.executable, "-m", "venv", VENV)
+        return
+    raise SystemExit(f"dev.py: this Python cannot make environments; install {package} (or virtualenv) and try again")
+
+
+def apt(*packages: str) -> None:
+    """Install Debian packages one by one, so that one that is missing leaves the others."""
+    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    subprocess.run(["apt-get", "update", "-qq"], env=env, stdout=subprocess.DEVNULL, check=False)
+    command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends"]
+    # Services that a package starts by itself would hold the ports the tests look at.
+    policy = Path("/usr/sbin/policy-rc.d")
+    ours = not policy.exists()
+    if ours:
+        policy.write_text("#!/bin/sh\nexit 101\n")
+        policy.chmod(0o755)
+    try:
+        if subprocess.run(
+            [*command, *packages], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False
+        ).returncode:
+            for package in packages:
+                subprocess.run([*command, package], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+    finally:
+        if ours:
+            policy.unlink(missing_ok=True)
+
+
+def install(*, tests: bool) -> None:
+    """Install the project with what the native runtime needs; skipped when nothing changed since the last time."""
+    make_venv()
+    mark = VENV / f".installed-{'test' if tests else 'demo'}"
+    wanted = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
+    if mark.exists() and mark.read_text() == wanted:
+        return
+    print("Installing nself and what it runs (about 250 MB the first time) …", flush=True)
+    pip = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    if tests:
+        run(*pip, "--upgrade", "pip>=25.1")  # the first that reads dependency groups
+        run(*pip, "--editable", ".[native]", "--group", "test")
+    else:
+        run(*pip, "--editable", ".[native]")
+    mark.write_text(wanted)
+
+
+def demo() -> int:
+    """The first README command."""
+    install(tests=False)
+    nself = VENV / "bin" / "nself"
+    if not (DEMO / ".env.dev").exists():
+        DEMO.mkdir(exist_ok=True)
+        run(nself, "init", "--demo", "--name", "demo-app", "--yes", cwd=DEMO)
+    run(nself, "build", cwd=DEMO)
+    return run(nself, "start", "--runtime", "native", cwd=DEMO, check=False)
+
+
+def test(fast: bool, rest: list[str]) -> int:
+    """The second README command."""
+    install(tests=True)
+    if not fast and os.geteuid() == 0 and shutil.which("apt-get"):
+        print("Installing Debian packages that tests use …", flush=True)
+        apt(*DEBIAN_TEST_PACKAGES)
+    run(PYTHON, "-m", "ruff", "check", ".")
+    run(PYTHON, "-m", "ruff", "format", "--check", ".")
+    run(PYTHON, "-m", "mypy")
+    quick = run(PYTHON, "-m", "pytest", "-m", "not slow", "-n", "2", "-p", "no:cacheprovider", *rest, check=False)
+    if quick or fast:
+        return quick
+    return run(PYTHON, "-m", "pytest", "-m", "slow", "-p", "no:cacheprovider", "-ra", *rest, check=False)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", choices=("demo", "test", "venv"))
+    parser.add_argument("--fast", action="store_true", help="leave out the tests that start services")
+    options, rest = parser.parse_known_args()
+    if sys.version_info < (3, 11):
+        raise SystemExit(f"dev.py: Python 3.11 or later is needed; this is {sys.version.split()[0]}")
+    if options.command == "venv":
+        install(tests=True)
+        return 0
+    return demo() if options.command == "demo" else test(options.fast, rest)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
