@@ -32,9 +32,9 @@ def services(ctx: click.Context, param: click.Parameter, incomplete: str) -> lis
 def plugins(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """The plugins that are there, built-in and installed."""
     from nself_core.paths import home
-    from nself_core.plugins.discovery import discover
+    from nself_core.plugins.index import load
 
-    return _starting({plugin.name for plugin in discover(home()).found}, incomplete)
+    return _starting({plugin.name for plugin in load(home())}, incomplete)
 
 
 def _environments_of(root: Path) -> set[str]:

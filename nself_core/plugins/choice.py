@@ -1,0 +1,112 @@
+"""What the user decides about a plugin: allow its code on this machine, enable it in a project."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, NoReturn
+
+from hookspecs.errors import UserError
+from nself_core.plugins.lock import Pin
+from nself_core.plugins.model import PluginEntry, State
+from nself_core.plugins.trust import hash_files, total
+
+if TYPE_CHECKING:
+    from nself_core.plugins.manager import PluginManager
+
+
+def allow(manager: PluginManager, name: str) -> PluginEntry:
+    """Record the plugin's files as allowed, and inside a project enable it. Its manifest is checked whole first."""
+    entry = wanted(manager, name)
+    if entry.source == "core":
+        raise UserError(f"{name} is part of nself: it needs no permission", code="plugin-built-in")
+    _check_manifest(entry)
+    found = next(one for one in manager._found if one.name == name and not one.problem)
+    try:
+        manager.allowed.add(found)
+    except (OSError, ValueError) as error:
+        raise UserError(f"plugin {name} cannot be allowed: {error}", where=entry.path) from error
+    if manager.root is None:
+        return _now(manager, name)
+    return choose(manager, name, True)
+
+
+def choose(manager: PluginManager, name: str, enabled: bool) -> PluginEntry:
+    """Enable or disable a plugin in the project's ``plugins.lock``."""
+    if manager.root is None:
+        raise UserError(
+            "a plugin is enabled in a project, and there is none here", remedy="run this in a project's folder", code="no-project"
+        )
+    pin = manager.lock.pins.get(name)
+    if not enabled and pin is not None and manager.find(name) is None:  # enabled once, not installed here
+        manager.lock.put(name, Pin(False, pin.version, pin.hash))
+        return PluginEntry(name, pin.version, State.UNSIGNED, False, "", "", "it is not installed", {}, "entry-point")
+    entry = wanted(manager, name)
+    if entry.source == "core":
+        hint = f"a switch of its settings turns its services off: nself plugin status {name}" if not enabled else ""
+        raise UserError(f"{name} is part of nself and always enabled", remedy=hint, code="plugin-built-in")
+    if enabled:
+        state = manager.reopened().find(name)
+        if state is None or not state.state.runnable:
+            raise UserError(
+                f"plugin {name} may not be loaded: {state.reason if state else 'it is gone'}",
+                where=entry.path,
+                remedy=f"nself plugin allow {name}",
+                code="plugin-not-allowed",
+            )
+    manager.lock.put(name, Pin(enabled, entry.version, total(hash_files(entry.path))))
+    return _now(manager, name)
+
+
+def disallow(manager: PluginManager, name: str) -> None:
+    """Take back the permission to load a plugin on this machine."""
+    if not manager.allowed.remove(name):
+        raise UserError(f"plugin {name} is not allowed on this machine: there is nothing to take back", code="plugin-not-allowed")
+
+
+def wanted(manager: PluginManager, name: str) -> PluginEntry:
+    """The plugin of that name that can be used; ``UserError`` names the nearest where there is none."""
+    entry = manager.find(name)
+    if entry is None:
+        _unknown(manager, name)
+    problem = next((one.problem for one in manager._found if one.name == name and one.folder == entry.path), "")
+    if problem:
+        raise UserError(f"plugin {name} cannot be used: {problem}", where=entry.path, code="plugin-left-out")
+    return entry
+
+
+def _unknown(manager: PluginManager, name: str) -> NoReturn:
+    near = get_close_matches(name, [entry.name for entry in manager.known()], n=1)
+    remedy = f"did you mean {near[0]}?" if near else "nself plugin list shows what is there"
+    raise UserError(f"there is no plugin {name!r}", remedy=remedy, code="plugin-unknown")
+
+
+def _check_manifest(entry: PluginEntry) -> None:
+    import json
+
+    from pydantic import ValidationError
+
+    from hookspecs.models.findings import Finding, Level
+    from hookspecs.models.manifest import Manifest
+
+    content = {key: value for key, value in entry.manifest.items() if key != "$schema"}
+    try:
+        Manifest.model_validate_json(json.dumps(content))
+    except ValidationError as error:
+        found = [
+            Finding(level=Level.ERROR, message=fault["msg"], where=".".join(str(part) for part in fault["loc"]))
+            for fault in error.errors()
+        ]
+        raise UserError(
+            f"the manifest of plugin {entry.name} is not valid",
+            where=f"{entry.path}/plugin.json",
+            remedy="its author must mend it",
+            code="plugin-manifest",
+            findings=found,
+        ) from None
+
+
+def _now(manager: PluginManager, name: str) -> PluginEntry:
+    entry = manager.reopened().find(name)
+    if entry is None:
+        _unknown(manager, name)
+    return entry

@@ -1,0 +1,44 @@
+"""What a plugin contributes as data, without code: ``services`` in ``plugin.json`` and SQL files in ``schema/``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nself_core.plugins.model import Found
+
+if TYPE_CHECKING:
+    from hookspecs.models.migrations import Migration
+    from hookspecs.models.service import Service
+
+#: ``schema/001_initial.down.sql`` undoes ``schema/001_initial.sql``.
+_DOWN = ".down.sql"
+
+
+def services(found: Found) -> Iterator[Service]:
+    """The manifest's services; ``pydantic.ValidationError`` for one that is none."""
+    from hookspecs.models.service import Service
+
+    for service in found.manifest.get("services", ()):
+        yield Service.model_validate_json(_json(service))
+
+
+def migrations(found: Found) -> Iterator[Migration]:
+    """A migration for each ``schema/*.sql``, in the order of their names; a lone ``schema/tables.sql`` is one too."""
+    from hookspecs.models.migrations import Migration
+
+    folder = Path(found.folder) / "schema"
+    for path in sorted(folder.glob("*.sql"), key=lambda path: path.name):
+        if path.name.endswith(_DOWN):
+            continue
+        down = path.with_name(path.stem + _DOWN)
+        undo = down.read_text(encoding="utf-8") if down.is_file() else None
+        yield Migration(id=path.stem, up=path.read_text(encoding="utf-8"), down=undo)
+
+
+def _json(value: object) -> str:
+    """JSON again: only so does pydantic take a list for a tuple, as JSON has no tuples."""
+    import json
+
+    return json.dumps(value)

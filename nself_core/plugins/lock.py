@@ -1,0 +1,64 @@
+"""``plugins.lock``: which plugins take part in a project. Users commit it; it permits nothing by itself.
+
+JSON, sorted, so that two people who enable the same plugins get the same bytes::
+
+    {"format": 1, "plugins": {"example": {"enabled": true, "hash": "sha256:…", "version": "1.0.0"}}}
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from nself_core.plugins.files import write_public
+
+NAME = "plugins.lock"
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """One plugin of a project: whether it takes part, and which content was enabled."""
+
+    enabled: bool
+    version: str
+    hash: str
+
+
+class Lock:
+    """The lock of one project. Outside a project it is empty."""
+
+    def __init__(self, root: Path | None) -> None:
+        self.place = root / NAME if root else None
+        self.pins = self._read()
+
+    def enabled(self, name: str) -> bool:
+        pin = self.pins.get(name)
+        return pin is not None and pin.enabled
+
+    def put(self, name: str, pin: Pin) -> None:
+        """Record a plugin; ``ValueError`` outside a project."""
+        if self.place is None:
+            raise ValueError("there is no project to record it in")
+        self.pins[name] = pin
+        plugins = {key: {"enabled": p.enabled, "version": p.version, "hash": p.hash} for key, p in self.pins.items()}
+        write_public(self.place, json.dumps({"format": 1, "plugins": plugins}, indent=2, sort_keys=True) + "\n")
+
+    def _read(self) -> dict[str, Pin]:
+        if self.place is None:
+            return {}
+        try:
+            stored = json.loads(self.place.read_bytes())
+            return {
+                name: Pin(bool(pin["enabled"]), str(pin["version"]), str(pin["hash"])) for name, pin in stored["plugins"].items()
+            }
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            from hookspecs.errors import UserError
+
+            raise UserError(
+                f"the project's list of plugins cannot be read ({error})",
+                where=str(self.place),
+                remedy="put back the committed file, or remove it and run `nself plugin enable NAME` for each plugin",
+            ) from None
