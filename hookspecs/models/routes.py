@@ -66,3 +66,5 @@ class CertificateRequest(Model):
 
     name: str
     hosts: tuple[str, ...] = ()
+    extra: tuple[str, ...] = ()
+    """Hosts and addresses beside ``hosts``; a wildcard covers one label."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from hookspecs.models.base import Model, Name
-from hookspecs.models.settings import Origin
+from hookspecs.models.settings import Origin, Settings
 from hookspecs.models.values import Value
 
 Category = Literal["core", "optional", "monitoring", "custom", "plugin", "tool"]
@@ -50,6 +50,18 @@ class Port(Model):
     """Whether the user chose the host port: it is then reserved first and never moved silently."""
     variable: str | None = None
 
+    @classmethod
+    def of(cls, settings: Settings, variable: str, container: int, name: str = "http", **fields: Any) -> Port:
+        """The port whose host port a setting holds; it is ``explicit`` where the user gave that setting."""
+        return cls(
+            name=name,
+            container=container,
+            host=settings[variable],
+            explicit=settings.is_provided(variable),
+            variable=variable,
+            **fields,
+        )
+
 
 class Capability(Model):
     """Something a service offers to others, as attributes that ``Get`` reads.
@@ -68,12 +80,15 @@ class Need(Model):
     """A need upon another service (by name) or upon whoever provides a capability.
 
     ``required=False`` is a soft need: it orders the start where the other is there and is absent otherwise.
+    ``idle`` is for a service that has nothing to do without the other (an exporter): where the other is missing or cannot run,
+    the service is unavailable for this reason, and that is no error.
     """
 
     service: Name | None = None
     capability: str | None = None
     condition: Literal["started", "healthy", "completed"] = "healthy"
     required: bool = True
+    idle: str = ""
 
 
 class _ProbeBase(Model):

@@ -72,6 +72,11 @@ class Settings(Model):
         entry = self.entries.get(name)
         return entry.origin if entry is not None else None
 
+    def because(self, name: str) -> Origin | None:
+        """The origin as provenance of a field that the setting decided: ``CACHE_VERSION (.env.dev:12)``."""
+        origin = self.origin(name)
+        return Origin(source=f"{name} ({origin})") if origin is not None else None
+
     def matching(self, pattern: str) -> Iterator[tuple[tuple[str, ...], SettingValue]]:
         """Every setting whose name fits a declared pattern such as ``CS_{N}_ROUTE``, with what the braces matched.
 

@@ -53,7 +53,7 @@ def assemble(
     contributions = list(contributions)
     services, kept_routes, requests = _sort(contributions, owners, found)
     services, used = scaling.apply(services, generic or {}, found)
-    absent = _unavailable(services, addressing, missing)
+    absent = needs.idle(services, _unavailable(services, addressing, missing))
     providers = needs.providers(services, absent, found)
     services = needs.resolve(services, providers, absent, offers or {}, found)
     ordered = needs.order(services, found)

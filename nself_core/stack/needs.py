@@ -35,6 +35,22 @@ def providers(services: Sequence[Service], absent: Mapping[str, str], found: lis
     return chosen
 
 
+def idle(services: Sequence[Service], absent: Mapping[str, str]) -> dict[str, str]:
+    """``absent`` and, with their reason, the services that would have nothing to do: what they watch is missing or cannot run."""
+    found = dict(absent)
+    grown = True
+    while grown:
+        running = [s for s in services if s.name not in found]
+        there = {name for s in running for name in (s.name, *s.aliases, *(f"capability {c}" for c in s.provides))}
+        before = len(found)
+        for service in running:
+            for need in service.needs:
+                if need.idle and (need.service or f"capability {need.capability}") not in there:
+                    found[service.name] = need.idle
+        grown = len(found) > before
+    return found
+
+
 def resolve(
     services: Sequence[Service],
     chosen: Mapping[str, str],
@@ -53,7 +69,7 @@ def resolve(
         for need in service.needs:
             target = names.get(need.service or "") if need.service else chosen.get(need.capability or "")
             if target is None:
-                if need.required:
+                if need.required and not need.idle:
                     found.append(_unmet(service, need, offers, names))
             elif target != service.name and target not in absent:
                 kept[target] = Need(service=target, condition=need.condition, required=need.required)
