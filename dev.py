@@ -133,7 +133,7 @@ def main() -> int:
     parser.add_argument("command", choices=("demo", "test", "venv"))
     parser.add_argument("--fast", action="store_true", help="leave out the tests that start services")
     options, rest = parser.parse_known_args()
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036  an older Python may well run this file
         raise SystemExit(f"dev.py: Python 3.11 or later is needed; this is {sys.version.split()[0]}")
     if options.command == "venv":
         install(tests=True)
