@@ -13,7 +13,7 @@ from nself_core.cli.completion import BY_ARGUMENT
 from nself_core.cli.table import BY_WORD, COMMANDS, SECTIONS
 
 if TYPE_CHECKING:
-    from nself_core.cli.table import Entry as Word
+    from nself_core.cli.extensions import Word
 
 
 class LazyGroup(click.Group):
@@ -25,7 +25,9 @@ class LazyGroup(click.Group):
     def words(self) -> Mapping[str, Word]:
         """The top-level words of plugins that count here, read from the index once."""
         if self._words is None:
-            self._words = {}
+            from nself_core.cli.extensions import plugin_words
+
+            self._words = plugin_words()
         return self._words
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -34,7 +36,12 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in BY_WORD:
             return _with_completion(_core_command(cmd_name))
-        return None
+        word = self.words.get(cmd_name)
+        if word is None:
+            return None
+        from nself_core.cli.extensions import load_word
+
+        return _with_completion(load_word(word))
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         word = args[0]

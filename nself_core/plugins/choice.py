@@ -63,11 +63,17 @@ def disallow(manager: PluginManager, name: str) -> None:
         raise UserError(f"plugin {name} is not allowed on this machine: there is nothing to take back", code="plugin-not-allowed")
 
 
-def wanted(manager: PluginManager, name: str) -> PluginEntry:
-    """The plugin of that name that can be used; ``UserError`` names the nearest where there is none."""
+def known_entry(manager: PluginManager, name: str) -> PluginEntry:
+    """The plugin of that name; ``UserError`` names the nearest where there is none."""
     entry = manager.find(name)
     if entry is None:
         _unknown(manager, name)
+    return entry
+
+
+def wanted(manager: PluginManager, name: str) -> PluginEntry:
+    """The plugin of that name, fit to be allowed or enabled; ``UserError`` where it is not."""
+    entry = known_entry(manager, name)
     problem = next((one.problem for one in manager._found if one.name == name and one.folder == entry.path), "")
     if problem:
         raise UserError(f"plugin {name} cannot be used: {problem}", where=entry.path, code="plugin-left-out")
@@ -106,7 +112,4 @@ def _check_manifest(entry: PluginEntry) -> None:
 
 
 def _now(manager: PluginManager, name: str) -> PluginEntry:
-    entry = manager.reopened().find(name)
-    if entry is None:
-        _unknown(manager, name)
-    return entry
+    return known_entry(manager.reopened(), name)

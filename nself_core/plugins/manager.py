@@ -62,6 +62,10 @@ class PluginManager:
         named = [self._entry(found) for found in self._found if found.name == name]
         return min(named, key=lambda entry: bool(entry.reason), default=None)
 
+    def taking_part(self) -> list[PluginEntry]:
+        """The plugins that take part, in order."""
+        return [self._entry(found) for found in self._taking_part()]
+
     def names(self) -> frozenset[str]:
         """The names of the plugins that take part."""
         return frozenset(found.name for found in self._taking_part())
@@ -256,7 +260,8 @@ class PluginManager:
     def _verdict(self, found: Found) -> Verdict:
         verdict = self._verdicts.get(id(found))
         if verdict is None:
-            verdict = judge(found, self.allowed) if not found.problem else Verdict(State.UNSIGNED, found.problem)
+            broken = found.problem and found.source != "core"
+            verdict = Verdict(State.UNSIGNED, found.problem) if broken else judge(found, self.allowed)
             self._verdicts[id(found)] = verdict
         return verdict
 
