@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from hookspecs.models.runtime import Resolver as Resolver
     from hookspecs.models.runtime import Runtime as Runtime
     from hookspecs.models.runtime import ServiceState as ServiceState
+    from hookspecs.models.runtime import SqlAccess as SqlAccess
     from hookspecs.models.service import Alert as Alert
     from hookspecs.models.service import Backup as Backup
     from hookspecs.models.service import Build as Build
@@ -113,6 +114,7 @@ _MODULE_OF = {
     "Resolver": "runtime",
     "Runtime": "runtime",
     "ServiceState": "runtime",
+    "SqlAccess": "runtime",
     "Alert": "service",
     "Backup": "service",
     "Build": "service",

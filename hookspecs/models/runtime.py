@@ -127,6 +127,20 @@ class NativeContext(Protocol):
     def run(self, argv: Sequence[str], *, env: dict[str, str] | None = None, stdin: str | None = None) -> str:
         """Run a command as the user the service runs as, return its output; a failure is a ``UserError`` with its last lines."""
 
+    def write(self, path: Path, content: str) -> None:
+        """Write a file 0600 for the user the service runs as, atomically: configuration with secrets, below a ``place``."""
+
+
+class SqlAccess(Protocol):
+    """How a runtime reaches a database that it runs, for ``Service.migrator``."""
+
+    def run(self, sql: str, *, database: str = "") -> str:
+        """Run SQL text with ``psql``, stopping at the first error, and return what it prints: unaligned rows, no headings.
+
+        ``database`` empty means the project's own. A failure is a ``UserError`` with psql's message; secrets never
+        travel as arguments.
+        """
+
 
 class Resolver(Protocol):
     """Turns values into strings for one Stack; the runtimes and the writer hold one. What it returns may hold secrets."""

@@ -228,7 +228,8 @@ class Native(Model):
     """How the service runs as a local process.
 
     ``prepare`` names a function ``"package.module:function"`` called with a ``NativeContext`` before each start; it must be
-    harmless when repeated (make a data folder, run ``initdb`` once). ``env`` is laid over the service's ``env``.
+    harmless when repeated (make a data folder, run ``initdb`` once) and may add to ``context.env``. ``env`` is laid over the
+    service's ``env``.
     ``drop_root``: the program refuses or should not have root; it then runs as an unprivileged system user.
     ``stands_for``: what really runs where it is not the named program ("SeaweedFS").
     """
@@ -288,6 +289,9 @@ class Service(Model):
     links: tuple[Link, ...] = ()
     stop_grace: int = 30
     """Seconds between the stop signal and the kill."""
+    migrator: str = ""
+    """``"package.module:function"`` on the service that provides ``sql``: called by the runtime once that service is healthy,
+    with a ``SqlAccess`` and the Stack's migrations; applies what is new and returns ``(plugin, id)`` of each applied."""
     restart: Literal["unless-stopped", "on-failure", "no"] = "unless-stopped"
     provenance: Mapping[str, Origin] = {}
 
