@@ -73,10 +73,15 @@ class Program(Model):
 
 
 class Join(Model):
-    """Parts written one after the other; if a part is left out (an absent ``Get``), so is the whole."""
+    """Parts written one after the other; if a part is left out (an absent ``Get``), so is the whole.
+
+    ``quote`` is for a ``Join`` inside a ``File``: ``env-line`` takes its text as ``NAME=value`` and writes it as a line of
+    an env file (see ``hookspecs.quoting``).
+    """
 
     kind: Literal["join"] = "join"
     parts: tuple[Part, ...]
+    quote: Literal["none", "env-line"] = "none"
 
     @classmethod
     def of(cls, *parts: Part) -> Join:

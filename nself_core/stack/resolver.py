@@ -10,6 +10,7 @@ from urllib.parse import quote
 from hookspecs.errors import UserError
 from hookspecs.models.stack import Stack
 from hookspecs.models.values import Join, Part, Place, Program, Secret, Value
+from hookspecs.quoting import env_line
 from hookspecs.resolve import plain
 
 Places = Callable[[str, str], Path]
@@ -65,6 +66,9 @@ class ValueResolver:
                 return part
             case Secret():
                 return self._secret(part)
+            case Join():
+                text = self.text(part, place=place, program=program)
+                return env_line(text) if part.quote == "env-line" else text
             case Place() if place is not None:
                 return str(place(part.of, part.name))
             case Program() if program is not None:
