@@ -49,6 +49,8 @@ class Route(Model):
     target: Target
     websocket: bool = False
     rate_zone: str = "general"
+    rate_limit: int | None = Field(default=None, ge=1)
+    """Requests a minute from one client address, for this route alone; ``None``: what its zone allows."""
     max_body: str | None = None
     """Largest request body, an nginx size such as ``50m``."""
     internal: bool = False
