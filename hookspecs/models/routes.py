@@ -13,6 +13,7 @@ class ServiceTarget(Model):
     kind: Literal["service"] = "service"
     service: Name
     port: str = "http"
+    """The port's name, or its number in the container."""
 
 
 class HostTarget(Model):

@@ -296,8 +296,8 @@ class Service(Model):
     provenance: Mapping[str, Origin] = {}
 
     def port(self, name: str) -> Port:
-        """The port of that name; ``KeyError`` names those there are."""
+        """The port of that name, or with that container port number; ``KeyError`` names those there are."""
         for port in self.ports:
-            if port.name == name:
+            if name in {port.name, str(port.container)}:
                 return port
         raise KeyError(f"service {self.name} has no port {name!r}; it has {', '.join(p.name for p in self.ports) or 'none'}")

@@ -95,7 +95,7 @@ class Stack(Model):
         wanted = spec.port(port)
         if self.addressing == "names":
             return [Address(host=spec.name, port=wanted.container)]
-        found = [self.ports.get(spec.name, port, number) for number in range(1, spec.replicas + 1)]
+        found = [self.ports.get(spec.name, wanted.name, number) for number in range(1, spec.replicas + 1)]
         return [Address(host="127.0.0.1", port=number) for number in found if number is not None]
 
     def address(self, service: str, port: str = "http") -> Address:

@@ -48,7 +48,7 @@ def validate(
 
 def _leads_somewhere(route: Route, target: ServiceTarget, services: Mapping[str, Service], found: list[Finding]) -> bool:
     service = services.get(target.service)
-    if service is not None and any(port.name == target.port for port in service.ports):
+    if service is not None and any(target.port in {port.name, str(port.container)} for port in service.ports):
         return True
     what = f"port {target.port!r} of {target.service}" if service else f"service {target.service!r}"
     found.append(
