@@ -70,6 +70,8 @@ class Setting(Model):
     """Known, but read by nothing here: what would use it (a plugin, a later version)."""
     refused: str = ""
     """Known and refused: the reason and what to write instead."""
+    forwards: bool = False
+    """A ``list`` of names of variables to hand on: those named count as known, and stand in ``Settings`` as text or as secrets."""
     example: str | None = None
 
 
