@@ -71,7 +71,7 @@ class Setting(Model):
     refused: str = ""
     """Known and refused: the reason and what to write instead."""
     forwards: bool = False
-    """A ``list`` of names of variables to hand on: those named count as known, and stand in ``Settings`` as text or as secrets."""
+    """A ``list`` of names of variables to hand on: they count as known, and stand in ``Settings`` as text or secrets."""
     example: str | None = None
 
 
