@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nself_core.kept_environ import keep
 from nself_core.render.plan import Planned, plan_files
 from nself_core.render.record import Record
 from nself_core.render.writer import Changes, apply, compare
@@ -51,17 +52,28 @@ def build(workspace: Workspace, *, force: bool = False, asked: str | None = None
 
     workspace.require_valid()
     workspace.stack(workspace.offers()[0].name)  # faults are found before the first secret is written
-    made = workspace.loaded.provision()
+    made = make_secrets(workspace)
     planned, _ = plan(workspace)
     record = Record.read(workspace.state)
     changes = compare(workspace.root, planned, record)
     workspace.make_state()
     saved = apply(workspace.root, workspace.state, changes, planned, record, force=force)
     certificates = make_certificates(workspace)
-    workspace.loaded.remember_environ(workspace.state)
+    keep(workspace.state, workspace.environment.name, workspace.loaded.environ_used)
     record.stamp = take_stamp(workspace, record, asked=asked)
     record.save(workspace.state)
     return BuildReport(changes, planned, workspace.findings, made, certificates, saved)
+
+
+def make_secrets(workspace: Workspace) -> list[str]:
+    """Make the secrets that are missing and that only services share; returns their names."""
+    wanted = workspace.loaded.to_be_made
+    if wanted:
+        from nself_core.settings.provision import provision
+
+        provision(workspace.root, workspace.environment.name, wanted)
+        workspace.refresh()
+    return sorted(wanted)
 
 
 def make_certificates(workspace: Workspace) -> list[str]:

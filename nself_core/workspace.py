@@ -31,24 +31,43 @@ PORTS_FILE = "ports.json"
 class Workspace:
     """One project in one environment. Nothing is written by opening it."""
 
-    def __init__(self, root: Path, home: Path, plugins: PluginManager, loaded: LoadedSettings) -> None:
+    def __init__(
+        self, root: Path, home: Path, plugins: PluginManager, loaded: LoadedSettings, environ: Mapping[str, str]
+    ) -> None:
         self.root = root
         self.home = home
         self.plugins = plugins
         self.loaded = loaded
+        self._environ = environ
         self._assemblies: dict[str, Assembly] = {}
 
     @classmethod
-    def open(cls, env: str | None = None, start: Path | None = None, *, strict: bool = False) -> Workspace:
-        """Open the project that ``start`` (the working folder) lies in; ``UserError`` where there is none."""
+    def open(cls, env: str | None = None, start: Path | None = None, *, kept: bool = True) -> Workspace:
+        """Open the project that ``start`` (the working folder) lies in; ``UserError`` where there is none.
+
+        ``kept``: what the last build took from the process environment counts where it is no longer set there.
+        """
+        from nself_core.kept_environ import with_kept
         from nself_core.plugins import PluginManager
         from nself_core.settings import Declarations, load
+        from nself_core.settings.environment import in_force
 
         root = find_root(start)
         home = paths.home()
         plugins = PluginManager.open(home, root)
-        loaded = load(root, Declarations.of(plugins.manifests()), env=env, home=home, environ=os.environ, strict=strict)
-        return cls(root, home, plugins, loaded)
+        environ: Mapping[str, str] = os.environ
+        if kept:
+            environ = with_kept(root / ".nself", in_force(root, env=env, environ=environ).name, environ)
+        loaded = load(root, Declarations.of(plugins.manifests()), env=env, home=home, environ=environ)
+        return cls(root, home, plugins, loaded, environ)
+
+    def refresh(self) -> None:
+        """Read the settings again: after secrets were made or a setting changed."""
+        from nself_core.settings import Declarations, load
+
+        declarations = Declarations.of(self.plugins.manifests())
+        self.loaded = load(self.root, declarations, env=self.environment.name, home=self.home, environ=self._environ)
+        self.forget()
 
     @property
     def state(self) -> Path:

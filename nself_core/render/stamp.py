@@ -15,10 +15,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hookspecs.patterns import compile_pattern
 from nself_core import __version__
+from nself_core.settings.cascade import labels
+from nself_core.settings.declared import AMBIENT
 
 if TYPE_CHECKING:
     from nself_core.render.record import Record
+    from nself_core.settings import LoadedSettings
     from nself_core.workspace import Workspace
 
 #: State files of the project that a build reads.
@@ -36,11 +40,10 @@ def signature(path: Path) -> list[int] | None:
 
 def take_stamp(workspace: Workspace, record: Record, *, asked: str | None = None) -> dict[str, Any]:
     """The stamp of a build just done. ``asked`` is the environment that ``--env`` named."""
-    from nself_core.settings import process_names
-
     root, state = workspace.root, workspace.state
-    names, patterns = process_names(workspace.loaded)
-    inputs = [*workspace.loaded.sources, root / "plugins.lock", *(state / name for name in STATE_INPUTS)]
+    sources = [root / label for label, _ in labels(workspace.environment.name)]
+    names, patterns = _process_names(workspace.loaded, sources)
+    inputs = [*sources, root / "plugins.lock", *(state / name for name in STATE_INPUTS)]
     reads = sorted({glob for manifest in workspace.plugins.manifests() for glob in manifest.get("reads", ())})
     return {
         "version": [__version__, sys.version],
@@ -55,6 +58,14 @@ def take_stamp(workspace: Workspace, record: Record, *, asked: str | None = None
         },
         "outputs": {path: signature(root / path) for path in [*record.files, *record.once]},
     }
+
+
+def _process_names(loaded: LoadedSettings, sources: Iterable[Path]) -> tuple[set[str], list[str]]:
+    """The process variables that count: declared ones, patterns as expressions, and whatever the files refer to."""
+    text = "\n".join(path.read_text(encoding="utf-8", errors="replace") for path in sources if path.is_file())
+    referred = set(re.findall(r"\$\{([A-Za-z_][A-Za-z0-9_]*)", text))
+    patterns = [compile_pattern(name).pattern for name in loaded.declarations.patterns()]
+    return {*loaded.declarations.names(), *referred} - AMBIENT | {"NSELF_ENV"}, patterns
 
 
 def unchanged(root: Path, stamp: Mapping[str, Any], *, asked: str | None, fingerprint: str, environ: Mapping[str, str]) -> bool:

@@ -38,9 +38,12 @@ def command(*, env: str | None, dry_run: bool, show_diff: bool, check: bool, str
     looks_only = dry_run or show_diff or check
     if not (looks_only or strict or force) and _nothing_to_do(env, as_json=as_json):
         return
+    from nself_core.stack.assemble import raise_errors
     from nself_core.workspace import Workspace
 
-    workspace = Workspace.open(env, strict=strict)
+    workspace = Workspace.open(env, kept=False)
+    if strict:
+        raise_errors(workspace.loaded.strict())
     if looks_only:
         _look(workspace, show_diff=show_diff, check=check, as_json=as_json)
         return
