@@ -1,0 +1,46 @@
+"""`python -m builtin_plugins.core.auth.server`: serve, configured by environment variables alone."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+import uvicorn
+
+from .app import create_app
+from .settings import SettingsError, from_environment
+
+_LEVELS = {"debug": "debug", "info": "info", "warn": "warning", "warning": "warning", "error": "error", "silent": "critical"}
+
+
+def main() -> int:
+    """Serve until a signal ends it. 2 for wrong settings, 1 when the server could not start."""
+    try:
+        settings = from_environment(os.environ)
+    except SettingsError as error:
+        sys.stderr.write(f"auth: {error}\n")
+        return 2
+    level = _LEVELS.get(settings.log_level.lower(), "info")
+    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every URL, and some carry codes
+    config = uvicorn.Config(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        log_level=level,
+        access_log=level == "debug",
+        lifespan="on",
+        proxy_headers=True,
+        forwarded_allow_ips=settings.trusted_proxies,
+        server_header=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=10,
+    )
+    server = uvicorn.Server(config)
+    server.run()
+    return 0 if server.started else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,175 @@
+"""Signing keys: what HASURA_GRAPHQL_JWT_SECRET says, the keys it replaced, and the public ones as JWK Set.
+
+The form of the secret is Hasura's (`type`, `key`, optional `claims_namespace`, `claims_format`, `issuer`, `audience`)
+with `kid` and `signing_key` (the private PEM) for asymmetric types, as hasura-auth reads it.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, Key, OctKey, OKPKey, RSAKey
+
+from .settings import SettingsError
+
+NAMESPACE = "https://hasura.io/jwt/claims"
+ISSUER = "hasura-auth"
+_KINDS: dict[str, tuple[type[Key], str]] = {
+    **{f"HS{bits}": (OctKey, f"HS{bits}") for bits in (256, 384, 512)},
+    **{f"RS{bits}": (RSAKey, f"RS{bits}") for bits in (256, 384, 512)},
+    "ES256": (ECKey, "ES256"),
+    "ES384": (ECKey, "ES384"),
+    "ES512": (ECKey, "ES512"),
+    "EdDSA": (OKPKey, "EdDSA"),
+    "Ed25519": (OKPKey, "EdDSA"),
+}
+_SHORTEST_HMAC_KEY = 32  # bytes; RFC 7518, 3.2 asks for the hash's own size
+
+
+class InvalidTokenError(Exception):
+    """An access token that does not hold: wrong form, algorithm, signature, issuer or time."""
+
+
+@dataclass(frozen=True)
+class JwtKey:
+    """One secret, ready for use."""
+
+    algorithm: str
+    verifying: Key
+    signing: Key | None
+    kid: str | None
+    issuer: str
+    audience: str | None
+    namespace: str
+    stringified: bool
+    not_after: float | None
+
+    def usable(self, now: float) -> bool:
+        """Whether a replaced key still counts."""
+        return self.not_after is None or now < self.not_after
+
+
+def _parse(raw: dict[str, Any], source: str, *, signs: bool) -> JwtKey:
+    kind = raw.get("type")
+    if kind not in _KINDS:
+        raise SettingsError(f"{source}: type must be one of {', '.join(_KINDS)}, not {kind!r}")
+    material = raw.get("key")
+    if not isinstance(material, str) or not material:
+        raise SettingsError(f"{source}: key is missing")
+    family, algorithm = _KINDS[kind]
+    kid = raw.get("kid")
+    parameters: Any = {"kid": kid} if kid else None
+    try:
+        if family is OctKey:
+            if len(material.encode()) < _SHORTEST_HMAC_KEY:
+                raise SettingsError(f"{source}: an {kind} key needs at least {_SHORTEST_HMAC_KEY} bytes")
+            verifying: Key = OctKey.import_key(material.encode(), parameters)
+            signing: Key | None = verifying
+        else:
+            verifying = family.import_key(material, parameters)  # type: ignore[attr-defined]
+            private = raw.get("signing_key")
+            signing = family.import_key(private, parameters) if private else None  # type: ignore[attr-defined]
+    except (ValueError, JoseError) as error:
+        raise SettingsError(f"{source}: the {kind} key cannot be read ({type(error).__name__})") from None
+    if signs and (signing is None or not signing.is_private):
+        raise SettingsError(f"{source}: signing_key (the private key) is missing")
+    if family is not OctKey and not kid:
+        kid = verifying.thumbprint()
+    return JwtKey(
+        algorithm=algorithm,
+        verifying=verifying,
+        signing=signing,
+        kid=kid,
+        issuer=raw.get("issuer") or ISSUER,
+        audience=raw.get("audience") if isinstance(raw.get("audience"), str) else None,
+        namespace=raw.get("claims_namespace") or NAMESPACE,
+        stringified=raw.get("claims_format") == "stringified_json",
+        not_after=raw.get("not_after"),
+    )
+
+
+def _load(text: str, source: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        raise SettingsError(f'{source}: use JSON such as {{"type": "HS256", "key": "…"}}') from None
+
+
+class KeyRing:
+    """The key that signs and those that are still accepted."""
+
+    def __init__(self, secret: str, previous: str = "") -> None:
+        current = _load(secret, "HASURA_GRAPHQL_JWT_SECRET")
+        if not isinstance(current, dict):
+            raise SettingsError("HASURA_GRAPHQL_JWT_SECRET: a JSON object is needed")
+        self.current = _parse(current, "HASURA_GRAPHQL_JWT_SECRET", signs=True)
+        older = _load(previous, "AUTH_JWT_PREVIOUS_SECRETS") if previous else []
+        if not isinstance(older, list) or not all(isinstance(item, dict) for item in older):
+            raise SettingsError("AUTH_JWT_PREVIOUS_SECRETS: a JSON array of secrets is needed")
+        self.previous = [_parse(item, "AUTH_JWT_PREVIOUS_SECRETS", signs=False) for item in older]
+        self._header = {"alg": self.current.algorithm, "typ": "JWT"} | ({"kid": self.current.kid} if self.current.kid else {})
+
+    def sign(
+        self, subject: str, hasura_claims: dict[str, Any], lifetime: int, *, session: str = "", now: float | None = None
+    ) -> str:
+        """An access token for `subject`. `session` (claim `sid`) tells which of its sessions it belongs to."""
+        key = self.current
+        issued = int(time.time() if now is None else now)
+        claims: dict[str, Any] = {
+            "sub": subject,
+            "iss": key.issuer,
+            "iat": issued,
+            "exp": issued + lifetime,
+            key.namespace: json.dumps(hasura_claims) if key.stringified else hasura_claims,
+        }
+        if key.audience:
+            claims["aud"] = key.audience
+        if session:
+            claims["sid"] = session
+        return jwt.encode(self._header, claims, key.signing, algorithms=[key.algorithm])
+
+    def verify(self, token: str, now: float | None = None) -> dict[str, Any]:
+        """The Hasura claims of a token, with `sub` and `sid`; `InvalidTokenError` if it does not hold.
+
+        A key only ever checks its own algorithm, so neither `alg: none` nor a public key used as HMAC secret passes.
+        """
+        moment = time.time() if now is None else now
+        for key in (self.current, *(old for old in self.previous if old.usable(moment))):
+            try:
+                claims = jwt.decode(token, key.verifying, algorithms=[key.algorithm]).claims
+            except (JoseError, ValueError, TypeError, UnicodeError):
+                continue
+            return self._checked(claims, key, moment)
+        raise InvalidTokenError
+
+    @staticmethod
+    def _checked(claims: dict[str, Any], key: JwtKey, now: float) -> dict[str, Any]:
+        expires, hasura = claims.get("exp"), claims.get(key.namespace)
+        if not isinstance(expires, int | float) or expires <= now or claims.get("iss") != key.issuer:
+            raise InvalidTokenError
+        if key.audience and claims.get("aud") != key.audience:
+            raise InvalidTokenError
+        if isinstance(hasura, str):
+            try:
+                hasura = json.loads(hasura)
+            except json.JSONDecodeError:
+                raise InvalidTokenError from None
+        if not isinstance(hasura, dict) or not isinstance(claims.get("sub"), str):
+            raise InvalidTokenError
+        return {**hasura, "sub": claims["sub"], "sid": claims.get("sid")}
+
+    def jwks(self, now: float | None = None) -> dict[str, list[dict[str, Any]]]:
+        """The public keys (RFC 7517). HMAC secrets are never among them."""
+        moment = time.time() if now is None else now
+        keys = []
+        for key in (self.current, *self.previous):
+            if isinstance(key.verifying, OctKey) or not key.usable(moment):
+                continue
+            public = key.verifying.as_dict(private=False)
+            keys.append({**public, "alg": key.algorithm, "kid": key.kid, "use": "sig"})
+        return {"keys": keys}

@@ -1,0 +1,85 @@
+"""The texts of mails and short messages, per locale, from our folder or the project's.
+
+A template is a folder `<locale>/<name>/` with `subject.txt` and `body.html`. Ours end in `.j2` and are Jinja2. A
+project's folder (AUTH_TEMPLATES_PATH) may hold either form: with `.j2` Jinja2, without it hasura-auth's own form,
+where `${link}` stands for a value.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import TemplateError
+from jinja2.sandbox import SandboxedEnvironment
+
+BUILTIN = Path(__file__).parent / "templates"
+NAMES = ("email-verify", "email-confirm-change", "signin-passwordless", "signin-otp", "password-reset")
+_PLACEHOLDER = re.compile(r"\$\{\s*(\w+)\s*\}")
+_TAG = re.compile(r"<[^>]+>")
+_LINK = re.compile(r"""<a\b[^>]*\bhref=["']([^"']+)["'][^>]*>.*?</a>""", re.IGNORECASE | re.DOTALL)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A mail's text."""
+
+    subject: str
+    html: str
+    plain: str
+
+
+class Templates:
+    """Finds and renders templates."""
+
+    def __init__(self, folder: str, default_locale: str) -> None:
+        self._roots = [*([Path(folder)] if folder else []), BUILTIN]
+        self._default = default_locale
+        self._html = SandboxedEnvironment(autoescape=True)
+        self._text = SandboxedEnvironment(autoescape=False)
+
+    def _find(self, locale: str, name: str, file: str) -> Path:
+        if not re.fullmatch(r"[A-Za-z]{2}", locale):
+            locale = self._default
+        for language in dict.fromkeys((locale, self._default, "en")):
+            for root in self._roots:
+                for candidate in (root / language / name / f"{file}.j2", root / language / name / file):
+                    if candidate.is_file():
+                        return candidate
+        raise FileNotFoundError(f"mail template {name}/{file} for locale {locale}")
+
+    def _render(self, path: Path, values: Mapping[str, str], *, as_html: bool) -> str:
+        source = path.read_text("utf-8")
+        if path.suffix == ".j2":
+            try:
+                return (self._html if as_html else self._text).from_string(source).render(values)
+            except TemplateError as error:
+                raise ValueError(f"{path}: {error}") from error
+
+        def fill(match: re.Match[str]) -> str:
+            value = values.get(match[1], "")
+            return html.escape(value) if as_html else value
+
+        return _PLACEHOLDER.sub(fill, source)
+
+    def mail(self, locale: str, name: str, values: Mapping[str, str]) -> Rendered:
+        """A mail in the user's locale, else the default one, else English."""
+        subject = self._render(self._find(locale, name, "subject.txt"), values, as_html=False)
+        body = self._render(self._find(locale, name, "body.html"), values, as_html=True)
+        return Rendered(_CONTROL.sub(" ", subject).strip(), body, plain(body))
+
+    def text(self, locale: str, name: str, values: Mapping[str, str]) -> str:
+        """A short message."""
+        return self._render(self._find(locale, name, "body.txt"), values, as_html=False).strip()
+
+
+def plain(body: str) -> str:
+    """An HTML body as text, links as their addresses, for readers without HTML."""
+    text = _LINK.sub(lambda match: f" {match[1]} ", body)
+    text = re.sub(r"(?i)<(br|/p|/h\d|/div|/tr)\b[^>]*>", "\n", text)
+    lines = (" ".join(line.split()) for line in html.unescape(_TAG.sub("", text)).splitlines())
+    return "\n".join(line for line in lines if line) + "\n"

@@ -1,0 +1,1 @@
+"""Sign-in through outside identity providers: their table, the OAuth exchange, id-tokens and the rules of egress."""

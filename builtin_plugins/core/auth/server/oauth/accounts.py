@@ -1,0 +1,108 @@
+"""From a provider's identity to a user: the linked one, the one with the same proven address, or a new one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import asyncpg
+from pydantic import TypeAdapter, ValidationError
+
+from .. import refresh_tokens, signup, users
+from ..errors import ApiError
+from ..models import Email, SignUpOptions
+from ..service import Service
+from ..users import User
+from .identity import Identity
+
+_EMAIL = TypeAdapter(Email)
+
+
+async def sign_in(
+    service: Service,
+    provider: str,
+    identity: Identity,
+    options: SignUpOptions | None,
+    tokens: tuple[str, str | None] = ("", None),
+) -> User:
+    """The user of this identity."""
+    async with service.pool.acquire() as conn, conn.transaction():
+        linked = await conn.fetchval(
+            """UPDATE auth.user_providers SET access_token = $3, refresh_token = coalesce($4, refresh_token)
+               WHERE provider_id = $1 AND provider_user_id = $2 RETURNING user_id""",
+            provider,
+            identity.id,
+            *tokens,
+        )
+        if linked is not None:
+            user = await users.by_id(conn, linked)
+        else:
+            user = await _by_email(conn, identity) or await _create(service, conn, identity, options)
+            await _link(conn, user, provider, identity, tokens)
+    if user is None:
+        raise ApiError("internal-server-error")
+    if user.disabled:
+        raise ApiError("disabled-user")
+    if user.email and not user.email_verified and service.settings.email_verified_required:
+        raise ApiError("unverified-user")
+    return user
+
+
+async def link(
+    service: Service, user: User, provider: str, identity: Identity, tokens: tuple[str, str | None] = ("", None)
+) -> None:
+    """Add an identity to a user who is signed in."""
+    async with service.pool.acquire() as conn, conn.transaction():
+        await _link(conn, user, provider, identity, tokens)
+
+
+async def _link(conn: asyncpg.Connection, user: User, provider: str, identity: Identity, tokens: tuple[str, str | None]) -> None:
+    try:
+        await conn.execute(
+            """INSERT INTO auth.user_providers (user_id, provider_id, provider_user_id, access_token, refresh_token)
+               VALUES ($1, $2, $3, $4, $5)""",
+            user.id,
+            provider,
+            identity.id,
+            *tokens,
+        )
+    except asyncpg.UniqueViolationError:
+        raise ApiError("invalid-request", message="this identity is linked already") from None
+
+
+async def _by_email(conn: asyncpg.Connection, identity: Identity) -> User | None:
+    """The user with the address, if the provider has proven it.
+
+    Where the user itself had never proven it, somebody else may have signed up with it in advance: the password and the
+    sessions of that sign-up end here.
+    """
+    if not identity.email or not identity.email_verified:
+        return None
+    user = await users.by_email(conn, identity.email)
+    if user is not None and not user.email_verified:
+        await refresh_tokens.revoke_all(conn, user.id, keep_pats=False)
+        await conn.execute(
+            """UPDATE auth.users SET email_verified = true, password_hash = NULL, ticket = NULL, totp_secret = NULL,
+                 active_mfa_type = NULL WHERE id = $1""",
+            user.id,
+        )
+        await conn.execute("DELETE FROM auth.user_security_keys WHERE user_id = $1", user.id)
+        user = await users.by_id(conn, user.id)
+    return user
+
+
+async def _create(service: Service, conn: asyncpg.Connection, identity: Identity, options: SignUpOptions | None) -> User:
+    settings = service.settings
+    signup.check_enabled(settings)
+    email = identity.email
+    if email is not None:
+        try:
+            email = _EMAIL.validate_python(email)
+        except ValidationError:
+            email = None
+    if email is not None:
+        signup.check_email(settings, email)
+    elif settings.allowed_emails or settings.allowed_email_domains:
+        raise ApiError("invalid-email-password")
+    new = signup.new_user(settings, options, name=identity.name or email or identity.id, email=email)
+    new = replace(new, email_verified=identity.email_verified, avatar_url=identity.picture or new.avatar_url)
+    return await users.insert(conn, new)

@@ -1,0 +1,164 @@
+"""Sign-in through a provider: the redirect there and the answer back."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from typing import Any
+from uuid import UUID, uuid4
+
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from .. import redirects, signup, users
+from ..errors import ApiError
+from ..http import Call, authenticate, operation, redirect
+from ..models import SignUpOptions, storable
+from ..oauth import accounts
+from ..oauth.exchange import Exchange, ExchangeError
+from ..oauth.identity import IdentityError
+from ..oauth.providers import Provider
+from ..service import Service
+
+log = logging.getLogger("nself.auth")
+_LIFETIME = 600  # seconds a user has at the provider
+_OPTIONS = ("defaultRole", "displayName", "locale", "redirectTo")
+
+
+def _provider(call: Call) -> Provider:
+    provider = call.service.providers.get(call.request.path_params["provider"])
+    if provider is None:
+        raise ApiError("invalid-request", message="unknown provider")
+    if not provider.enabled:
+        raise ApiError("disabled-endpoint")
+    return provider
+
+
+def _exchange(service: Service, provider: Provider) -> Exchange:
+    settings = service.settings
+    callback = f"{settings.server_url}{settings.api_prefix}/signin/provider/{provider.name}/callback"
+    return Exchange(provider, callback, settings.provider_private_hosts, service.provider_http)
+
+
+def _options(request: Request) -> SignUpOptions:
+    """The sign-up options of the query: lists as comma-separated values, metadata as JSON."""
+    query = request.query_params
+    given: dict[str, Any] = {name: query[name] for name in _OPTIONS if name in query}
+    if "allowedRoles" in query:
+        given["allowedRoles"] = [role for value in query.getlist("allowedRoles") for role in value.split(",") if role]
+    try:
+        if "metadata" in query:
+            given["metadata"] = json.loads(query["metadata"])
+        options = SignUpOptions.model_validate(given)
+    except (ValidationError, ValueError, RecursionError):
+        raise ApiError("invalid-request") from None
+    if not storable(options.model_dump()):
+        raise ApiError("invalid-request")
+    return options
+
+
+def _failed(target: str, error: ApiError, service: Service) -> Response:
+    shown = error.concealed() if service.settings.conceal_errors else error
+    return redirect(redirects.with_query(target, {"error": shown.code, "errorDescription": shown.message}))
+
+
+async def start(call: Call) -> Response:
+    """Send the user to the provider."""
+    service = call.service
+    provider, options = _provider(call), _options(call.request)
+    target = signup.redirect_target(service.settings, options)
+    signup.roles(service.settings, options)
+    connect = call.request.query_params.get("connect")
+    user_id = authenticate(service, connect).id if connect else None
+    state = uuid4()
+    try:
+        url, kept = await _exchange(service, provider).start(str(state))
+    except ExchangeError as error:
+        log.error("%s: %s", provider.name, error)
+        return _failed(target, ApiError("oauth-provider-error"), service)
+    await service.pool.execute(
+        "INSERT INTO auth.provider_requests (id, options) VALUES ($1, $2)",
+        state,
+        {
+            "provider": provider.name,
+            "redirectTo": target,
+            "options": options.model_dump(by_alias=True, exclude_none=True),
+            "connect": str(user_id) if user_id else None,
+            "kept": kept,
+            "expiresAt": time.time() + _LIFETIME,
+        },
+    )
+    return redirect(url)
+
+
+async def callback_get(call: Call) -> Response:
+    """The provider's answer as a query."""
+    return await _finish(call, dict(call.request.query_params))
+
+
+async def callback_post(call: Call) -> Response:
+    """The provider's answer as a form (Apple's `form_post`)."""
+    kind = call.request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/x-www-form-urlencoded":
+        raise ApiError("invalid-request", status=415)
+    form = await call.request.form(max_files=0, max_fields=30)
+    return await _finish(call, {name: value for name, value in form.items() if isinstance(value, str)})
+
+
+async def _finish(call: Call, answer: dict[str, str]) -> Response:
+    service = call.service
+    provider = _provider(call)
+    kept = await _take_state(service, provider, answer.get("state", ""))
+    target = kept["redirectTo"]
+    if answer.get("error"):
+        return _failed(target, ApiError("oauth-provider-error"), service)
+    try:
+        token = await _complete(service, provider, answer, kept)
+    except ExchangeError as error:
+        log.warning("%s: %s", provider.name, error)
+        return _failed(target, ApiError("oauth-token-echange-failed"), service)
+    except IdentityError as error:
+        log.warning("%s: %s", provider.name, error)
+        return _failed(target, ApiError("oauth-profile-fetch-failed"), service)
+    except ApiError as error:
+        return _failed(target, error, service)
+    return redirect(redirects.with_query(target, {"refreshToken": token}) if token else target)
+
+
+async def _take_state(service: Service, provider: Provider, state: str) -> dict[str, Any]:
+    """What was remembered under this state; it counts once, for its provider, and for a time."""
+    try:
+        request_id = UUID(state)
+    except ValueError:
+        raise ApiError("invalid-state") from None
+    kept = await service.pool.fetchval("DELETE FROM auth.provider_requests WHERE id = $1 RETURNING options", request_id)
+    if not isinstance(kept, dict) or kept.get("provider") != provider.name or kept.get("expiresAt", 0) < time.time():
+        raise ApiError("invalid-state")
+    return kept
+
+
+async def _complete(service: Service, provider: Provider, answer: dict[str, str], kept: dict[str, Any]) -> str | None:
+    """The refresh token of the user, or nothing after an identity was added to a user who is signed in already."""
+    tokens, identity = await _exchange(service, provider).finish(answer, kept["kept"])
+    pair = (tokens.access, tokens.refresh)
+    if kept["connect"]:
+        user = await users.by_id(service.pool, UUID(kept["connect"]))
+        if user is None or user.disabled:
+            raise ApiError("disabled-user")
+        await accounts.link(service, user, provider.name, identity, pair)
+        return None
+    options = SignUpOptions.model_validate(kept["options"])
+    user = await accounts.sign_in(service, provider.name, identity, options, pair)
+    return (await service.sessions.refresh_token(service.pool, user))[1]
+
+
+def routes() -> list[BaseRoute]:
+    """This module's operations."""
+    return [
+        operation("GET", "/signin/provider/{provider}", start),
+        operation("GET", "/signin/provider/{provider}/callback", callback_get),
+        operation("POST", "/signin/provider/{provider}/callback", callback_post),
+    ]

@@ -1,0 +1,23 @@
+"""Makes answers that must not tell whether an account exists take the same time either way."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+_FLOOR = 0.05  # seconds; well above what storing a ticket and a mail takes
+
+
+@asynccontextmanager
+async def level() -> AsyncIterator[None]:
+    """End no sooner than the floor, or a multiple of it, after the start, and not quite on time either."""
+    started = time.monotonic()
+    try:
+        yield
+    finally:
+        spent = time.monotonic() - started
+        steps = int(spent / _FLOOR) + 1
+        await asyncio.sleep(steps * _FLOOR - spent + secrets.randbelow(1000) / 1_000_000)
