@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,6 +18,8 @@ def write_public(path: Path, content: str) -> None:
 
 
 def _write(path: Path, content: str, mode: int, folder_mode: int) -> None:
+    import tempfile
+
     path.parent.mkdir(mode=folder_mode, parents=True, exist_ok=True)
     handle, made = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:

@@ -6,7 +6,6 @@ then on those very bytes are allowed, and others are not. Signatures join here: 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -112,6 +111,8 @@ def in_wheel() -> bool:
 
 def hash_files(folder: str) -> dict[str, str]:
     """The SHA-256 of every file below ``folder``. ``ValueError`` for a link to a folder, whose content could be anything."""
+    import hashlib
+
     hashes: dict[str, str] = {}
     for place, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if name != _SKIPPED)
@@ -128,6 +129,8 @@ def hash_files(folder: str) -> dict[str, str]:
 
 def total(files: Files) -> str:
     """One hash for a set of files."""
+    import hashlib
+
     lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(files.items()))
     return f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}"
 

@@ -1,0 +1,144 @@
+"""The help contract: `--help` of every command works with no project, no home and no network, and changes nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import click
+import pytest
+
+from nself_core.cli.lazy import LazyGroup
+from nself_core.cli.main import main
+from nself_core.cli.root import root
+from nself_core.cli.table import BY_WORD, COMMANDS, SECTIONS
+
+#: Issue of the first milestone, and the spellings that stay.
+WORDS = [
+    "init",
+    "build",
+    "start",
+    "stop",
+    "restart",
+    "status",
+    "logs",
+    "urls",
+    "exec",
+    "health",
+    "doctor",
+    "env",
+    "config",
+    "secrets",
+    "trust",
+    "clean",
+    "destroy",
+    "plugin",
+    "runtime",
+    "completion",
+    "version",
+    "explain",
+    "up",
+    "down",
+]
+
+
+def walk(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    context = click.Context(command)
+    yield path, command
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            child = command.get_command(context, name)
+            assert child is not None, (*path, name)
+            yield from walk(child, (*path, name))
+
+
+def every_command() -> list[tuple[tuple[str, ...], click.Command]]:
+    found: list[tuple[tuple[str, ...], click.Command]] = []
+    for word in root.list_commands(click.Context(root)):  # the core's and those that our plugins claim
+        command = root.get_command(click.Context(root), word)
+        assert command is not None
+        found += walk(command, (word,))
+    return found
+
+
+def contents(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
+
+
+def test_the_table_names_what_must_be_there() -> None:
+    assert set(WORDS) <= set(BY_WORD)
+    assert {entry.section for entry in COMMANDS} == set(SECTIONS)
+
+
+@pytest.mark.parametrize("entry", COMMANDS, ids=lambda entry: entry.name)
+def test_each_entry_has_its_module(entry: object) -> None:
+    module = import_module(entry.module)  # type: ignore[attr-defined]
+    assert isinstance(module.command, click.Command)
+
+
+def test_the_help_of_every_command_works_anywhere_and_has_no_effect(
+    tmp_path: Path, own_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    commands = every_command()
+    before = contents(own_home)
+    for path, _ in commands:
+        for spelling in ("--help", "-h"):
+            assert main([*path, spelling]) == 0, path
+            captured = capsys.readouterr()
+            assert captured.out.startswith(f"Usage: nself {' '.join(path)}"), path
+            assert captured.err == "", path
+    assert contents(tmp_path) == set()
+    assert contents(own_home) == before
+
+
+def test_every_command_has_a_line_of_help_and_an_example() -> None:
+    lacking = [
+        " ".join(path)
+        for path, command in every_command()
+        if not command.get_short_help_str()
+        or (not isinstance(command, click.Group) and "nself" not in f"{command.help}{command.epilog or ''}")
+    ]
+    assert lacking == []
+
+
+def test_every_listing_speaks_json() -> None:
+    plain = [
+        " ".join(path)
+        for path, command in every_command()
+        if path[-1] in {"list", "status", "health", "urls", "doctor", "show", "explain", "diff", "validate", "version", "get"}
+        and not isinstance(command, click.Group)
+        and "--json" not in [spelling for param in command.params for spelling in param.opts]
+    ]
+    assert plain == []
+
+
+def test_words_for_the_same_thing_are_the_same_command() -> None:
+    context = click.Context(root)
+    for entry in COMMANDS:
+        for alias in entry.aliases:
+            assert root.get_command(context, alias) is root.get_command(context, entry.name)
+
+
+def test_the_root_help_lists_every_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert isinstance(root, LazyGroup)
+    assert main([]) == 0
+    bare = capsys.readouterr().out
+    assert main(["--help"]) == 0
+    text = capsys.readouterr().out
+    assert bare == text
+    for entry in COMMANDS:
+        assert f"  {', '.join((entry.name, *entry.aliases))} " in text
+    for section in SECTIONS:
+        assert f"\n{section}:\n" in text
+
+
+def test_the_help_needs_no_home_that_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NSELF_HOME", os.devnull)
+    assert main(["--help"]) == 0
