@@ -1,0 +1,1 @@
+"""The monitoring bundle: ten plugins that one setting switches on together."""

@@ -1,0 +1,87 @@
+"""What keeps people from signing in, told before a start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hookspecs import Finding, Level, Project, Stack
+
+from . import mailing
+
+#: Providers whose id and secret have other names.
+_IDENTITY = {"TWITTER": ("CONSUMER_KEY", "CONSUMER_SECRET"), "APPLE": ("CLIENT_ID", "TEAM_ID", "KEY_ID", "PRIVATE_KEY")}
+
+
+def findings(project: Project, stack: Stack) -> Iterator[Finding]:
+    """Missing mail, incomplete providers, an asymmetric key without its private half."""
+    if not project.settings["AUTH_ENABLED"]:
+        return
+    yield from _mail(project, stack)
+    yield from _providers(project)
+    yield from _keys(project)
+
+
+def _mail(project: Project, stack: Stack) -> Iterator[Finding]:
+    if project.settings["AUTH_SMTP_HOST"]:
+        return
+    chosen = mailing.provider(project)
+    if chosen == "none" or (chosen == "mailpit" and stack.provider("smtp") is None):
+        yield Finding(
+            level=Level.WARNING,
+            message="the auth service can send no mail: sign-up with verification, resets and magic links do not arrive",
+            where="auth",
+            variable="EMAIL_PROVIDER",
+            remedy="set MAILPIT_ENABLED=true in development, or EMAIL_PROVIDER with its credentials",
+            code="mail-missing",
+        )
+    elif chosen == "smtp" and not project.settings["SMTP_HOST"]:
+        yield Finding(
+            level=Level.ERROR,
+            message="EMAIL_PROVIDER=smtp names no server",
+            where=str(project.settings.origin("EMAIL_PROVIDER") or ""),
+            variable="SMTP_HOST",
+            remedy="set SMTP_HOST, SMTP_USER and SMTP_PASS",
+            code="mail-missing",
+        )
+    elif chosen in mailing.PROVIDERS and project.settings.secret(mailing.PROVIDERS[chosen].password) is None:
+        name = mailing.PROVIDERS[chosen].password
+        yield Finding(
+            level=Level.ERROR,
+            message=f"EMAIL_PROVIDER={chosen} has no password",
+            where=str(project.settings.origin("EMAIL_PROVIDER") or ""),
+            variable=name,
+            remedy=f"nself config set {name}",
+            code="mail-missing",
+        )
+
+
+def _providers(project: Project) -> Iterator[Finding]:
+    settings = project.settings
+    for (name,), entry in settings.matching("AUTH_PROVIDER_{P}_ENABLED"):
+        if entry.value is not True:
+            continue
+        wanted = (f"AUTH_PROVIDER_{name}_{part}" for part in _IDENTITY.get(name, ("CLIENT_ID", "CLIENT_SECRET")))
+        missing = [variable for variable in wanted if settings.origin(variable) is None]
+        if missing:
+            yield Finding(
+                level=Level.ERROR,
+                message=f"sign-in by {name.lower()} is on and lacks {', '.join(missing)}",
+                where=str(entry.origin),
+                variable=missing[0],
+                remedy=f"nself config set {missing[0]}, or {entry.name}=false",
+                code="provider-incomplete",
+            )
+
+
+def _keys(project: Project) -> Iterator[Finding]:
+    settings = project.settings
+    kind = settings["HASURA_JWT_TYPE"]
+    if not kind.startswith("HS") and settings.secret("HASURA_JWT_SIGNING_KEY") is None:
+        yield Finding(
+            level=Level.ERROR,
+            message=f"HASURA_JWT_TYPE={kind} needs the private key too, or nobody can sign in",
+            where=str(settings.origin("HASURA_JWT_TYPE") or ""),
+            variable="HASURA_JWT_SIGNING_KEY",
+            remedy="nself config set HASURA_JWT_SIGNING_KEY, with the private key in PEM form",
+            code="jwt-key-missing",
+        )

@@ -1,0 +1,168 @@
+"""The auth service and its route."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from hookspecs import (
+    Capability,
+    Get,
+    HttpProbe,
+    Image,
+    Join,
+    Limits,
+    Link,
+    Native,
+    NativeProgram,
+    Need,
+    Port,
+    Program,
+    Project,
+    Ref,
+    Route,
+    Secret,
+    Service,
+    ServiceTarget,
+    Value,
+)
+
+from . import mailing
+from .programs import SERVER
+
+NAME = "auth"
+_HERE = "builtin_plugins.core.auth.programs"
+_JWT_OPTIONS = {
+    "issuer": "HASURA_JWT_ISSUER",
+    "audience": "HASURA_JWT_AUDIENCE",
+    "claims_namespace": "HASURA_JWT_CLAIMS_NAMESPACE",
+}
+
+#: Variables that the service knows by the very name of the setting.
+_SAME_NAME = (
+    "AUTH_CLIENT_URL", "AUTH_ACCESS_TOKEN_EXPIRES_IN", "AUTH_REFRESH_TOKEN_EXPIRES_IN", "AUTH_DISABLE_NEW_USERS",
+    "AUTH_ANONYMOUS_USERS_ENABLED", "AUTH_EMAIL_SIGNIN_EMAIL_VERIFIED_REQUIRED", "AUTH_EMAIL_PASSWORDLESS_ENABLED",
+    "AUTH_OTP_EMAIL_ENABLED", "AUTH_PASSWORD_MIN_LENGTH", "AUTH_PASSWORD_HIBP_ENABLED", "AUTH_MFA_ENABLED",
+    "AUTH_WEBAUTHN_ENABLED", "AUTH_WEBAUTHN_RP_ID", "AUTH_WEBAUTHN_RP_ORIGINS", "AUTH_ACCESS_CONTROL_ALLOWED_EMAILS",
+    "AUTH_ACCESS_CONTROL_ALLOWED_EMAIL_DOMAINS", "AUTH_ACCESS_CONTROL_BLOCKED_EMAILS",
+    "AUTH_ACCESS_CONTROL_BLOCKED_EMAIL_DOMAINS",
+    "AUTH_USER_DEFAULT_ROLE", "AUTH_USER_DEFAULT_ALLOWED_ROLES", "AUTH_LOG_LEVEL", "AUTH_GRAVATAR_ENABLED", "AUTH_LOCALE_DEFAULT",
+    "AUTH_LOCALE_ALLOWED_LOCALES", "AUTH_JWT_CUSTOM_CLAIMS",
+)  # fmt: skip
+
+#: Parts of ``AUTH_PROVIDER_<NAME>_…`` that reach the service as they stand.
+PROVIDER_PARTS = (
+    "ENABLED", "CLIENT_ID", "CLIENT_SECRET", "SCOPE", "AUDIENCE", "TENANT", "ISSUER", "BASE_URL", "CONSUMER_KEY",
+    "CONSUMER_SECRET", "TEAM_ID", "KEY_ID", "PRIVATE_KEY",
+)  # fmt: skip
+
+
+def contributions(project: Project) -> Iterator[Service | Route]:
+    """The auth service, unless it is switched off."""
+    settings = project.settings
+    if not settings["AUTH_ENABLED"]:
+        return
+    origin = settings.because("AUTH_VERSION")
+    yield Service(
+        name=NAME,
+        category="core",
+        summary="Users and sign-in",
+        image=Image(ref=f"nhost/hasura-auth:{settings['AUTH_VERSION']}"),
+        native=_native(),
+        env=_environment(project),
+        ports=(Port.of(settings, "AUTH_PORT", 4000),),
+        provides={
+            "auth": Capability(
+                attributes={
+                    "url": Ref(service=NAME),
+                    "jwt_key": Secret(name="HASURA_JWT_KEY"),
+                    "jwt_type": settings["HASURA_JWT_TYPE"],
+                }
+            )
+        },
+        needs=(
+            Need(capability="sql"),
+            Need(capability="graphql", required=False),
+            Need(capability="smtp", required=False, condition="started"),
+        ),
+        probe=HttpProbe(path="/healthz", start_period=60),
+        limits=Limits(memory=256 << 20),
+        links=(Link(label="Auth"),),
+        provenance={"image": origin} if origin else {},
+    )
+    yield Route(
+        name=NAME,
+        host=project.host(settings["AUTH_ROUTE"]),
+        target=ServiceTarget(service=NAME),
+        rate_zone="auth",
+        label="Auth",
+    )
+
+
+def _native() -> Native:
+    return Native(
+        command=(Program(name="python"), "-m", SERVER),
+        programs=(
+            NativeProgram(name="python", locate=f"{_HERE}:python"),
+            NativeProgram(name="server", locate=f"{_HERE}:server", install="pip install 'nself[native]'"),
+        ),
+        env={"AUTH_HOST": "127.0.0.1", "AUTH_PORT": Ref(service=NAME, as_="port")},
+        stands_for="nself's own auth server",
+    )
+
+
+def _environment(project: Project) -> dict[str, Value | None]:
+    settings = project.settings
+    env: dict[str, Value | None] = {
+        "AUTH_HOST": "0.0.0.0",  # noqa: S104  inside its container
+        "AUTH_PORT": "4000",
+        "AUTH_SERVER_URL": settings["AUTH_SERVER_URL"] or Ref(service=NAME, audience="public"),
+        "AUTH_DISABLE_SIGNUP": str(not settings["AUTH_SIGNUP_ENABLED"]).lower(),
+        "AUTH_ACCESS_CONTROL_ALLOWED_REDIRECT_URLS": _redirects(project),
+        "AUTH_MFA_TOTP_ISSUER": settings["AUTH_MFA_TOTP_ISSUER"] or project.name,
+        "AUTH_WEBAUTHN_RP_NAME": settings["AUTH_WEBAUTHN_RP_NAME"] or project.name,
+        "HASURA_GRAPHQL_DATABASE_URL": Get(capability="sql", attribute="url"),
+        "HASURA_GRAPHQL_GRAPHQL_URL": Get(capability="graphql", attribute="url"),
+        "HASURA_GRAPHQL_ADMIN_SECRET": Get(capability="graphql", attribute="admin_secret"),
+        "HASURA_GRAPHQL_JWT_SECRET": _jwt_secret(project),
+    }
+    env |= {name: _text(settings[name]) for name in _SAME_NAME}
+    return env | mailing.variables(project) | _providers(project)
+
+
+def _jwt_secret(project: Project) -> Join:
+    """What Hasura is given, and the private key where the type is asymmetric."""
+    settings = project.settings
+    head = {"type": settings["HASURA_JWT_TYPE"]}
+    head |= {option: settings[name] for option, name in _JWT_OPTIONS.items() if settings[name]}
+    parts: list[Any] = [json.dumps(head)[:-1], ', "key": "', Secret(name="HASURA_JWT_KEY", quote="json"), '"']
+    if settings.secret("HASURA_JWT_SIGNING_KEY") is not None:
+        parts += [', "signing_key": "', Secret(name="HASURA_JWT_SIGNING_KEY", quote="json"), '"']
+    return Join.of(*parts, "}")
+
+
+def _redirects(project: Project) -> str | None:
+    settings = project.settings
+    allowed = [
+        *(settings["AUTH_ACCESS_CONTROL_ALLOWED_REDIRECT_URLS"] or ()),
+        *(settings["AUTH_EXTRA_REDIRECT_URLS"] or ()),
+    ]
+    return ",".join(dict.fromkeys(allowed)) or None
+
+
+def _providers(project: Project) -> dict[str, Value | None]:
+    settings = project.settings
+    env: dict[str, Value | None] = {}
+    for part in PROVIDER_PARTS:
+        for _, entry in settings.matching(f"AUTH_PROVIDER_{{P}}_{part}"):
+            env[entry.name] = settings.secret(entry.name) if entry.secret else _text(entry.value)
+    return dict(sorted(env.items()))
+
+
+def _text(value: Any) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

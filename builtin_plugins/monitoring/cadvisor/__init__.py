@@ -1,0 +1,18 @@
+"""Metrics of containers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from hookspecs import Project, Service
+
+
+@hookimpl
+def contribute_services(project: Project) -> Iterable[Service]:
+    from .service import contributions
+
+    return contributions(project)
