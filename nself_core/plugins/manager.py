@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from hookspecs.models.migrations import Migration
     from hookspecs.models.plan import File
     from hookspecs.models.project import Project
-    from hookspecs.models.routes import Route
+    from hookspecs.models.routes import CertificateRequest, Route
     from hookspecs.models.runtime import Offer
     from hookspecs.models.service import Service
     from hookspecs.models.stack import Stack
@@ -101,13 +101,13 @@ class PluginManager:
 
     # The hooks
 
-    def contribute_services(self, project: Project) -> list[tuple[str, Service | Route]]:
-        """Services and routes, with the name of the plugin that contributes each."""
-        from hookspecs.models.routes import Route
+    def contribute_services(self, project: Project) -> list[tuple[str, Service | Route | CertificateRequest]]:
+        """Services, routes and certificates wanted, with the name of the plugin that contributes each."""
+        from hookspecs.models.routes import CertificateRequest, Route
         from hookspecs.models.service import Service
         from nself_core.plugins import declared
 
-        return self._collect("contribute_services", {"project": project}, (Service, Route), declared.services)
+        return self._collect("contribute_services", {"project": project}, (Service, Route, CertificateRequest), declared.services)
 
     def render_config(self, project: Project, stack: Stack) -> list[tuple[str, File]]:
         """Generated files for the project's runtime."""
