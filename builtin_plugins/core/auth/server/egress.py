@@ -21,11 +21,14 @@ class EgressRefusedError(httpx.RequestError):
     """The URL leads where the server must not go."""
 
 
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
+
+
 def public_address(address: str) -> bool:
     """Whether this is an address of the public internet; an IPv4 address inside an IPv6 one is judged as itself."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
-        inner = ip.ipv4_mapped or ip.sixtofour
+        inner = ip.ipv4_mapped or ip.sixtofour or (ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if ip in _NAT64 else None)
         if inner is not None:
             ip = inner
     return ip.is_global and not ip.is_multicast

@@ -19,10 +19,12 @@ def _csv(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
-def _seconds(value: object) -> object:
+def _seconds(value: Any) -> Any:
     """`90`, `90s`, `5m`, `1h`, `1m30s`: Go's duration form, which the image's rate limit variables use."""
-    if not isinstance(value, str) or re.fullmatch(r"\d+(\.\d+)?", value):
+    if not isinstance(value, str):
         return value
+    if re.fullmatch(r"\d+(\.\d+)?", value):
+        return float(value)
     parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h)", value)
     if not parts or "".join(number + unit for number, unit in parts) != value:
         raise ValueError("use a duration such as 30s, 5m or 1h")
@@ -35,6 +37,7 @@ def _object(value: object) -> object:
 
 
 Csv = Annotated[tuple[str, ...], BeforeValidator(_csv)]
+Whole = Annotated[int, BeforeValidator(lambda value: int(_seconds(value)) if isinstance(value, str) else value), Field(gt=0)]
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
 JsonObject = Annotated[dict[str, Any], BeforeValidator(_object)]
 
@@ -97,8 +100,8 @@ class Settings(BaseModel):
     jwt_previous_secrets: str = Field("", alias="AUTH_JWT_PREVIOUS_SECRETS", repr=False)
     jwt_custom_claims: JsonObject = Field(default_factory=dict, alias="AUTH_JWT_CUSTOM_CLAIMS")
     jwt_custom_claims_defaults: JsonObject = Field(default_factory=dict, alias="AUTH_JWT_CUSTOM_CLAIMS_DEFAULTS")
-    access_token_expires_in: int = Field(900, alias="AUTH_ACCESS_TOKEN_EXPIRES_IN", gt=0)
-    refresh_token_expires_in: int = Field(2592000, alias="AUTH_REFRESH_TOKEN_EXPIRES_IN", gt=0)
+    access_token_expires_in: Whole = Field(900, alias="AUTH_ACCESS_TOKEN_EXPIRES_IN")
+    refresh_token_expires_in: Whole = Field(2592000, alias="AUTH_REFRESH_TOKEN_EXPIRES_IN")
     refresh_token_reuse_leeway: float = Field(10, alias="AUTH_REFRESH_TOKEN_REUSE_LEEWAY", ge=0)
     require_elevated_claim: Literal["disabled", "recommended", "required"] = Field(
         "disabled", alias="AUTH_REQUIRE_ELEVATED_CLAIM"

@@ -1,0 +1,158 @@
+"""Users as lines of JSON, out of one database and into another: `export` and `import`.
+
+A line holds the columns of `auth.users` under their names with `roles`, `providers` and `security_keys`; sessions,
+tickets and codes stay behind. Password hashes are bcrypt or argon2id and go along unless they are left out.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import AsyncIterator, Iterable
+from typing import Any, Literal
+from uuid import UUID
+
+import asyncpg
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+
+from .. import users
+from .users import AdminError, checked_email
+
+_COLUMNS = (
+    "id", "created_at", "disabled", "display_name", "avatar_url", "locale", "email", "phone_number", "password_hash",
+    "email_verified", "phone_number_verified", "default_role", "is_anonymous", "totp_secret", "active_mfa_type", "metadata",
+)  # fmt: skip
+_SECRETS = ("password_hash", "totp_secret", "active_mfa_type")
+
+
+class ExportedProvider(BaseModel):
+    """One linked identity. Its tokens stay behind: the provider gives new ones at the next sign-in."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    provider_id: str
+    provider_user_id: str
+
+
+class ExportedKey(BaseModel):
+    """One security key; the public key as base64."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    credential_id: str
+    credential_public_key: str
+    counter: int = 0
+    transports: str = ""
+    nickname: str | None = None
+
+
+class ExportedUser(BaseModel):
+    """One line."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: UUID
+    created_at: AwareDatetime
+    disabled: bool = False
+    display_name: str = ""
+    avatar_url: str = ""
+    locale: str = "en"
+    email: str | None = None
+    phone_number: str | None = None
+    password_hash: str | None = None
+    email_verified: bool = False
+    phone_number_verified: bool = False
+    default_role: str = "user"
+    is_anonymous: bool = False
+    totp_secret: str | None = None
+    active_mfa_type: Literal["totp", "sms"] | None = None
+    metadata: dict[str, Any] | None = None
+    roles: tuple[str, ...] = ()
+    providers: tuple[ExportedProvider, ...] = ()
+    security_keys: tuple[ExportedKey, ...] = ()
+
+
+async def export_users(conn: asyncpg.Connection, *, secrets: bool = True) -> AsyncIterator[str]:
+    """Every user as a line, by age, from one snapshot."""
+    async with conn.transaction(isolation="repeatable_read", readonly=True):
+        columns = ", ".join(f"u.{name}::text AS email" if name == "email" else f"u.{name}" for name in _COLUMNS)
+        query = f"""SELECT {columns},
+              ARRAY(SELECT r.role FROM auth.user_roles r WHERE r.user_id = u.id ORDER BY r.role) AS roles,
+              (SELECT coalesce(jsonb_agg(jsonb_build_object('provider_id', p.provider_id,
+                 'provider_user_id', p.provider_user_id)), '[]') FROM auth.user_providers p WHERE p.user_id = u.id) AS providers,
+              (SELECT coalesce(jsonb_agg(jsonb_build_object('credential_id', k.credential_id, 'credential_public_key',
+                 encode(k.credential_public_key, 'base64'), 'counter', k.counter, 'transports', k.transports,
+                 'nickname', k.nickname)), '[]') FROM auth.user_security_keys k WHERE k.user_id = u.id) AS security_keys
+            FROM auth.users u ORDER BY u.created_at, u.id"""  # noqa: S608
+        async for row in conn.cursor(query):
+            given = {name: row[name] for name in _COLUMNS if secrets or name not in _SECRETS}
+            extra = {name: row[name] for name in ("roles", "providers", "security_keys")}
+            yield ExportedUser.model_validate({**given, **extra}).model_dump_json(exclude_none=True)
+
+
+async def import_users(
+    conn: asyncpg.Connection, lines: Iterable[str], *, existing: Literal["fail", "skip"] = "fail"
+) -> tuple[int, int]:
+    """Store every line's user, all or none; how many were stored and how many were there already."""
+    stored = skipped = 0
+    async with conn.transaction():
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            try:
+                user = ExportedUser.model_validate_json(line)
+            except ValidationError as error:
+                first = error.errors(include_input=False)[0]
+                raise AdminError(f"line {number}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+            if await _store(conn, user, number, skip=existing == "skip"):
+                stored += 1
+            else:
+                skipped += 1
+    return stored, skipped
+
+
+async def _store(conn: asyncpg.Connection, user: ExportedUser, number: int, *, skip: bool) -> bool:
+    if user.email is not None:
+        checked_email(user.email)
+    taken = await conn.fetchval(
+        """SELECT EXISTS (SELECT 1 FROM auth.users WHERE id = $1 OR email = $2::text::citext OR phone_number = $3)""",
+        user.id,
+        user.email,
+        user.phone_number,
+    )
+    if taken and skip:
+        return False
+    if taken:
+        raise AdminError(f"line {number}: the user {user.email or user.id} is there already")
+    await users.ensure_roles(conn, tuple(dict.fromkeys([*user.roles, user.default_role])))
+    values: dict[str, Any] = {name: getattr(user, name) for name in _COLUMNS}
+    places = ", ".join(f"${n}::text::auth.email" if name == "email" else f"${n}" for n, name in enumerate(_COLUMNS, 1))
+    await conn.execute(f"INSERT INTO auth.users ({', '.join(_COLUMNS)}) VALUES ({places})", *values.values())  # noqa: S608
+    await users.set_roles(conn, user.id, user.roles)
+    for provider in user.providers:
+        await conn.execute(
+            "INSERT INTO auth.user_providers (user_id, provider_id, provider_user_id, access_token) VALUES ($1, $2, $3, '')",
+            user.id,
+            provider.provider_id,
+            provider.provider_user_id,
+        )
+    for key in user.security_keys:
+        await _store_key(conn, user.id, key, number)
+    return True
+
+
+async def _store_key(conn: asyncpg.Connection, user_id: UUID, key: ExportedKey, number: int) -> None:
+    try:
+        public = base64.b64decode(key.credential_public_key, validate=False)
+    except (binascii.Error, ValueError):
+        raise AdminError(f"line {number}: credential_public_key is no base64") from None
+    await conn.execute(
+        """INSERT INTO auth.user_security_keys (user_id, credential_id, credential_public_key, counter, transports, nickname)
+           VALUES ($1, $2, $3, $4, $5, $6)""",
+        user_id,
+        key.credential_id,
+        public,
+        key.counter,
+        key.transports,
+        key.nickname,
+    )

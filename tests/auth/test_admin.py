@@ -1,0 +1,87 @@
+"""What an operator does to users."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from builtin_plugins.core.auth.server import migrate
+from builtin_plugins.core.auth.server.admin import transfer, users
+from builtin_plugins.core.auth.server.admin.users import AdminError
+
+from .harness import PASSWORD, Harness
+
+
+async def test_life_of_a_user(harness: Harness) -> None:
+    url = harness.service.settings.database_url
+    async with users.connect(url) as conn:
+        made = await users.create(conn, "ada@example.com", password="first one", roles=("editor",), default_role="editor")
+        assert (made.default_role, made.roles, made.email_verified) == ("editor", ("editor",), True)
+        session = (await harness.sign_in(password="first one")).json()["session"]
+        with pytest.raises(AdminError, match="already in use"):
+            await users.create(conn, "ADA@example.com")
+        with pytest.raises(AdminError, match="no e-mail address"):
+            await users.create(conn, "ada")
+        listed = await users.list_users(conn, search="ada", role="editor")
+        assert [(item.email, item.roles, item.mfa) for item in listed] == [("ada@example.com", ("editor",), False)]
+        assert await users.list_users(conn, search="%") == []
+
+        await users.set_roles(conn, "ada@example.com", ["user", "reader"])
+        renewed = (await harness.post("/token", {"refreshToken": session["refreshToken"]})).json()
+        assert (renewed["user"]["defaultRole"], sorted(renewed["user"]["roles"])) == ("user", ["reader", "user"])
+
+        await users.reset_password(conn, str(made.id), "second one")
+        assert (await harness.post("/token", {"refreshToken": renewed["refreshToken"]})).status_code == 401
+        assert (await harness.sign_in(password="second one")).status_code == 200
+
+        await users.set_disabled(conn, "ada@example.com")
+        assert (await harness.sign_in(password="second one")).json()["error"] == "disabled-user"
+        await users.set_disabled(conn, "ada@example.com", disabled=False)
+        assert (await harness.sign_in(password="second one")).status_code == 200
+
+        await users.delete(conn, "ada@example.com")
+        assert await harness.db.fetchval("SELECT count(*) FROM auth.refresh_tokens") == 0
+        with pytest.raises(AdminError, match="there is no user"):
+            await users.find(conn, "ada@example.com")
+
+
+async def test_export_and_import(harness: Harness) -> None:
+    await harness.sign_up(displayName="Ada", metadata={"a": [1, {"b": None}]})
+    await harness.sign_up("bob@example.com")
+    await harness.db.execute(
+        """INSERT INTO auth.user_providers (user_id, provider_id, provider_user_id, access_token)
+           SELECT id, 'github', '77', 'secret-token' FROM auth.users WHERE email::text = 'ada@example.com'"""
+    )
+    await harness.db.execute(
+        """INSERT INTO auth.user_security_keys (user_id, credential_id, credential_public_key, counter)
+           SELECT id, 'abc', '\\x0102ff', 4 FROM auth.users WHERE email::text = 'ada@example.com'"""
+    )
+    async with users.connect(harness.service.settings.database_url) as conn:
+        lines = [line async for line in transfer.export_users(conn)]
+        assert len(lines) == 2
+        assert "secret-token" not in "".join(lines)
+        bare = [line async for line in transfer.export_users(conn, secrets=False)]
+        assert "$2b$" in lines[0]
+        assert "$2b$" not in bare[0]
+        with pytest.raises(AdminError, match="line 1: the user .* is there already"):
+            await transfer.import_users(conn, lines)
+        assert await transfer.import_users(conn, lines, existing="skip") == (0, 2)
+        await conn.execute("DELETE FROM auth.users")
+        broken = [*lines, '{"id": 1}']
+        with pytest.raises(AdminError, match="line 3"):
+            await transfer.import_users(conn, broken)
+        assert await conn.fetchval("SELECT count(*) FROM auth.users") == 0
+        assert await transfer.import_users(conn, lines) == (2, 0)
+        again = [line async for line in transfer.export_users(conn)]
+        assert [json.loads(line) for line in again] == [json.loads(line) for line in lines]
+    assert (await harness.sign_in(password=PASSWORD)).json()["session"]["user"]["displayName"] == "Ada"
+
+
+async def test_migrations_up_and_down(harness: Harness) -> None:
+    assert await migrate.apply(harness.db) == []
+    for migration in migrate.migrations():
+        await harness.db.execute(migration.up)
+    await migrate.revert(harness.db)
+    assert await harness.db.fetchval("SELECT count(*) FROM information_schema.tables WHERE table_schema = 'auth'") == 0
+    assert len(await migrate.apply(harness.db)) == 2

@@ -1,0 +1,111 @@
+"""Mails: the outbox while SMTP is down, headers, locales, a project's own templates."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from builtin_plugins.core.auth.server.mail.smtp import DeliveryError, compose
+from builtin_plugins.core.auth.server.mail.templates import BUILTIN, NAMES, Templates
+
+from .harness import Harness, MailSink, link_of, open_harness, text_of
+
+
+async def test_sign_up_stands_while_smtp_is_down(database_url: str, mail_sink: MailSink) -> None:
+    mail_sink.clear()
+    mail_sink.stop()
+    try:
+        async with open_harness(database_url, mail_sink, {}) as harness:
+            assert await harness.sign_up() is None
+            for _ in range(100):
+                row = await harness.db.fetchrow("SELECT * FROM auth.nself_outbox")
+                if row["attempts"]:
+                    break
+                await asyncio.sleep(0.05)
+            assert row["attempts"] == 1
+            assert row["last_error"]
+    finally:
+        mail_sink.start()
+    async with open_harness(database_url, mail_sink, {}) as harness:  # another process later delivers it
+        values = await harness.follow(await harness.mail("ada@example.com", "email-verify"))
+        assert values["type"] == "emailVerify"
+        for _ in range(100):
+            if not await harness.db.fetchval("SELECT count(*) FROM auth.nself_outbox"):
+                break
+            await asyncio.sleep(0.05)
+        assert await harness.db.fetchval("SELECT count(*) FROM auth.nself_outbox") == 0
+    assert len(mail_sink.messages) == 1
+
+
+async def test_names_in_mails_are_harmless(start) -> None:
+    harness: Harness = await start()
+    await harness.sign_up(displayName="<b>Ada</b> $x".replace("/", ""))
+    mail = await harness.mail("ada@example.com", "email-verify")
+    html = mail.get_body(("html",)).get_content()
+    assert "<b>Ada" not in html
+    assert "&lt;b&gt;Ada" in html
+    assert mail["From"] == "nSelf <noreply@example.com>"
+    assert mail["Auto-Submitted"] == "auto-generated"
+    assert link_of(mail).startswith("http://auth.test/verify?ticket=verifyEmail%3A")
+
+
+@pytest.mark.parametrize(
+    ("to", "subject"),
+    [
+        ("a@b.co\r\nBcc: c@d.ee", "x"),
+        ("a@b.co", "x\r\nBcc: c@d.ee"),
+        ("a@b.co", "x\nBcc: c@d.ee"),
+        ("a@b.co, c@d.ee", "x"),
+        ("", "x"),
+    ],
+)
+def test_header_injection(to: str, subject: str) -> None:
+    with pytest.raises((ValueError, IndexError, DeliveryError)):
+        compose("me@example.com", to, subject, "<p>x</p>", "x", "t").as_bytes()
+
+
+def test_every_template_renders_in_every_locale() -> None:
+    locales = [path.name for path in BUILTIN.iterdir()]
+    assert set(locales) >= {"en", "fr", "de", "es"}
+    values = {
+        "link": "https://x.example/?a=1&b=2",
+        "displayName": "Ada",
+        "newEmail": "n@x.example",
+        "otp": "123456",
+        "code": "123456",
+    }
+    for locale in locales:
+        templates = Templates("", "en")
+        for name in NAMES:
+            mail = templates.mail(locale, name, values)
+            assert "{{" not in mail.subject + mail.html
+            assert ("123456" if name == "signin-otp" else "https://x.example/?a=1&b=2") in mail.plain
+        assert "123456" in templates.text(locale, "signin-passwordless-sms", values)
+
+
+def test_a_project_s_own_templates(tmp_path: Path) -> None:
+    hasura_auth = tmp_path / "en" / "email-verify"
+    hasura_auth.mkdir(parents=True)
+    (hasura_auth / "subject.txt").write_text("Hi ${displayName}")
+    (hasura_auth / "body.html").write_text('<a href="${link}">${displayName}</a>')
+    own = tmp_path / "en" / "password-reset"
+    own.mkdir(parents=True)
+    (own / "subject.txt.j2").write_text("{{ displayName | upper }}\nBcc: x@y.zz")
+    (own / "body.html.j2").write_text("{{ ''.__class__.__mro__ }}")
+    templates = Templates(str(tmp_path), "en")
+    mail = templates.mail("en", "email-verify", {"displayName": "<i>", "link": "https://x/?a=1&b"})
+    assert (mail.subject, mail.html) == ("Hi <i>", '<a href="https://x/?a=1&amp;b">&lt;i&gt;</a>')
+    with pytest.raises(ValueError, match="body.html"):
+        templates.mail("en", "password-reset", {"displayName": "ada"})
+    (own / "body.html.j2").write_text("ok")
+    assert templates.mail("xx", "password-reset", {"displayName": "ada"}).subject == "ADA Bcc: x@y.zz"
+    assert "sign in" in templates.mail("en", "signin-passwordless", {"link": "l"}).html
+    assert templates.mail("../..", "signin-otp", {"otp": "1"}).subject == "Your code is 1"
+
+
+async def test_text_part(start) -> None:
+    harness: Harness = await start()
+    await harness.sign_up()
+    assert "Verify email" not in text_of(await harness.mail("ada@example.com", "email-verify")).split("http")[0]
