@@ -83,6 +83,7 @@ def read(root: Path, in_force: InForce, environ: Mapping[str, str]) -> Cascade:
                 problems += _notice(file, reason, in_force.name)
         layers.append(Layer(file, kind, reason))
         problems += [p for p in file.problems if not reason or p.level == "error"]
+    problems += [p for file, kind in parsed if kind == "secrets" for p in _open_to_others(root / file.label, file.label)]
     problems += _misnamed(root)
     return Cascade(in_force, tuple(layers), tuple(problems))
 
@@ -94,6 +95,17 @@ def _notice(file: dotenv.DotenvFile, reason: str, environment: str) -> list[Prob
     message = f"{file.label} is left out but for PROJECT_NAME: {reason}"
     remedy = f"put settings that {environment} should have into .env.{environment} or {FOLDER}/{environment}/.env"
     return [Problem("note", message, file.label, remedy=remedy, code="env-left-out")]
+
+
+def _open_to_others(path: Path, label: str) -> list[Problem]:
+    try:
+        mode = path.stat().st_mode & 0o777
+    except OSError:
+        return []
+    if not mode & 0o077:
+        return []
+    message = f"others on this machine may read it (mode {mode:o})"
+    return [Problem("warning", message, label, remedy=f"chmod 600 {label}", code="secrets-mode")]
 
 
 def _misnamed(root: Path) -> list[Problem]:

@@ -212,7 +212,8 @@ class _Checker:
             if declared.numbered or name in self.invalid or declared.unused or declared.refused:
                 continue
             have = self.out.secrets.get(name) if declared.secret else self.out.values.get(name)
-            if have is not None or not self._is_on(declared, name):
+            wanted = self._is_on(declared, name) or (declared.secret and name in self.merged.referenced)
+            if have is not None or not wanted:
                 continue
             if declared.secret and declared.generate:
                 self._tell_uncounted(declared, "note", "a new one is made and kept")

@@ -16,6 +16,8 @@ from hookspecs.patterns import compile_pattern
 
 #: Never taken from the process environment: other programs set these for themselves.
 AMBIENT = frozenset({"DEBUG", "ENV", "PORT", "LOG_LEVEL"})
+#: Steer nself itself, from the process environment alone: they are no settings of a project.
+CONTROL = frozenset({"NSELF_ENV", "TARGET_ENV", "NSELF_HOME", "NSELF_DEBUG", "NO_COLOR"})
 
 _CORE = Path(__file__).parent.parent / "core.json"
 
@@ -78,14 +80,19 @@ class Meaning:
 class Declarations:
     """Every declared setting. Where two plugins declare one name the first given wins, and ``clashes`` tells."""
 
-    def __init__(self, declared: Iterable[Declared], elsewhere: Mapping[str, str], prefixes: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        declared: Iterable[Declared],
+        disabled: Mapping[str, str] | None = None,
+        catalogue: Path | Mapping[str, Any] | None = None,
+    ) -> None:
         self._exact: dict[str, Declared] = {}
         self._patterns: list[Declared] = []
         self._spellings: dict[str, list[tuple[Spelling, Declared]]] = {}
         self._spelling_patterns: list[tuple[Spelling, Declared]] = []
         self.clashes: list[tuple[str, str, str]] = []
-        self._elsewhere = elsewhere
-        self._prefixes = prefixes
+        self._disabled = disabled or {}
+        self._catalogue = catalogue
         for one in declared:
             self._add(one)
         # the longest literal text first, so that the most particular pattern answers
@@ -107,12 +114,8 @@ class Declarations:
         ``variables`` and ``prefixes`` of plugins that can be installed. Both serve messages alone.
         """
         declared = [d for manifest in [core_manifest(), *manifests] for d in _read(manifest)]
-        data = json.loads(catalogue.read_text(encoding="utf-8")) if isinstance(catalogue, Path) else catalogue or {}
-        elsewhere = {name: f"nself plugin install {plugin}" for name, plugin in data.get("variables", {}).items()}
-        for manifest in disabled:
-            for setting in manifest.get("settings", ()):
-                elsewhere[setting["name"]] = f"nself plugin allow {manifest['name']}"
-        return cls(declared, elsewhere, data.get("prefixes", {}))
+        off = {setting["name"]: manifest["name"] for manifest in disabled for setting in manifest.get("settings", ())}
+        return cls(declared, off, catalogue)
 
     def _add(self, one: Declared) -> None:
         if one.numbered:
@@ -178,18 +181,26 @@ class Declarations:
 
     def owner_elsewhere(self, name: str) -> str | None:
         """The command that would bring the plugin which reads a variable nobody here declares."""
-        known = self._elsewhere.get(name)
-        if known:
-            return known
-        for pattern, command in self._elsewhere.items():
-            if "{" in pattern and compile_pattern(pattern).match(name):
-                return command
-        prefix = max((p for p in self._prefixes if name.startswith(p)), key=len, default=None)
-        return f"nself plugin install {self._prefixes[prefix]}" if prefix else None
+        for written, plugin in self._disabled.items():
+            if written == name or ("{" in written and compile_pattern(written).match(name)):
+                return f"nself plugin allow {plugin}"
+        known = self._known_elsewhere()
+        found = known.get("variables", {}).get(name)
+        if found is None:
+            prefixes = known.get("prefixes", {})
+            prefix = max((p for p in prefixes if name.startswith(p)), key=len, default=None)
+            found = prefixes[prefix] if prefix else None
+        return f"nself plugin install {found}" if found else None
+
+    def _known_elsewhere(self) -> Mapping[str, Any]:
+        """The catalogue, read when it is first asked for."""
+        if isinstance(self._catalogue, Path):
+            self._catalogue = json.loads(self._catalogue.read_text(encoding="utf-8"))
+        return self._catalogue if isinstance(self._catalogue, Mapping) else {}
 
     def wants_from_process(self, name: str) -> bool:
         """Whether a variable of the process environment counts without being referred to."""
-        if name in AMBIENT:
+        if name in AMBIENT or name in CONTROL:
             return False
         return bool(self.meanings(name))
 

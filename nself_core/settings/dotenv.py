@@ -78,12 +78,13 @@ def parse(data: bytes, label: str) -> DotenvFile:
     problems = []
     if data.startswith(b"\xef\xbb\xbf"):
         problems.append(Problem("note", "a byte order mark stands at the start; it is ignored", f"{label}:1", code="env-bom"))
-    if b"\r" in data:
-        line = re.split(rb"\r", data, maxsplit=1)[0].count(b"\n") + 1
+    crlf = 0 < data.count(b"\n") == data.count(b"\r\n")
+    if b"\r\n" in data:
+        line = data[: data.index(b"\r\n")].count(b"\n") + 1
         message = "lines end in CR LF (Windows); they are read as plain line ends"
         problems.append(Problem("note", message, f"{label}:{line}", code="env-crlf"))
     lines: list[Line] = []
-    _parse_lines(text, label, lines, problems)
+    _parse_lines(text.replace("\r\n", "\n") if crlf else text, label, lines, problems)
     return DotenvFile(label, tuple(lines), tuple(problems), data)
 
 
@@ -109,7 +110,7 @@ def _parse_lines(text: str, label: str, lines: list[Line], problems: list[Proble
             remedy = f"write {binding.key}=value, or put # before it"
             problems.append(Problem("error", message, f"{label}:{line}", binding.key, remedy, "env-syntax"))
             continue
-        value = binding.value.replace("\r\n", "\n").replace("\r", "\n") if "\n" in original.strip() else binding.value
+        value = binding.value
         quote = _QUOTE.match(original)
         literal = quote is not None and quote[1] == "'"
         if "\n" in value and (inner := _INNER.search(value)):

@@ -13,6 +13,7 @@ from nself_core.settings.check import Checked, check
 from nself_core.settings.declared import Declarations
 from nself_core.settings.environment import InForce
 from nself_core.settings.merge import Merged, merge
+from nself_core.settings.naming import project_name_from
 from nself_core.settings.problems import Problem
 
 if TYPE_CHECKING:
@@ -126,5 +127,5 @@ def load(
     """
     in_force = environment.in_force(root, env=env, environ=environ)
     read = cascade.read(root, in_force, environ)
-    merged = merge(read, declarations, environ)
+    merged = merge(read, declarations, environ, {"PROJECT_NAME": project_name_from(root.name)})
     return LoadedSettings(root, in_force, declarations, merged, check(root, in_force, declarations, merged))

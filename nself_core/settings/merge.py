@@ -12,6 +12,7 @@ from nself_core.settings.environment import FOLDER
 from nself_core.settings.expand import BadReferenceError, expand, references
 from nself_core.settings.fold import Assignment, Entry, Folded, fold, generic_name
 from nself_core.settings.problems import Problem
+from nself_core.settings.strength import TO_BE_MADE
 
 PROCESS = "environment"
 """The source of what the process environment gives."""
@@ -41,13 +42,21 @@ class Merged:
     problems: list[Problem] = field(default_factory=list)
 
 
-def merge(cascade: Cascade, declarations: Declarations, environ: Mapping[str, str]) -> Merged:
-    """Fold each layer, merge them, take from the process environment what counts, and expand the winners."""
-    return _Merger(cascade, declarations, environ).run()
+def merge(
+    cascade: Cascade, declarations: Declarations, environ: Mapping[str, str], fixed: Mapping[str, str] | None = None
+) -> Merged:
+    """Fold each layer, merge them, take from the process environment what counts, and expand the winners.
+
+    ``fixed``: what ``${}`` finds where no source says anything (the project's name made from its folder).
+    """
+    return _Merger(cascade, declarations, environ, fixed or {}).run()
 
 
 class _Merger:
-    def __init__(self, cascade: Cascade, declarations: Declarations, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, cascade: Cascade, declarations: Declarations, environ: Mapping[str, str], fixed: Mapping[str, str]
+    ) -> None:
+        self.fixed = fixed
         self.cascade = cascade
         self.declarations = declarations
         self.environ = environ
@@ -74,6 +83,8 @@ class _Merger:
             value = self._value(name)
             if value is not None:
                 self.out.values[name] = value
+        if "ENV" in self.out.values:
+            self.out.values["ENV"] = self.cascade.in_force.name
         self._tell_unset()
         return self.out
 
@@ -175,7 +186,7 @@ class _Merger:
         for name in names:
             canonical = self._canonical(name)
             taint |= {canonical} | self.out.tainted.get(canonical, set())
-        self.out.referenced |= set(names)
+        self.out.referenced |= {*names, *map(self._canonical, names)}
         for name in missing:
             self.unset.setdefault(name, []).append(entry)
         return None if missing else value
@@ -188,17 +199,29 @@ class _Merger:
         if canonical == asking.name:  # X=${X}: what the lower files say
             below = [c.entry for c in self.out.candidates[canonical] if not c.ignored and c.entry is not asking]
             return below[-1].raw if below and "${" not in below[-1].raw else None
+        if canonical == "ENV":
+            return self.cascade.in_force.name
         if canonical in self.out.winners:
             return self._value(canonical) or ""
-        declared = self.declarations.find(canonical)
-        default = declared.default_for(self.cascade.in_force.cls) if declared and not declared.numbered else None
-        if default is not None and "${" in default and canonical not in self.open:
-            self.open.append(canonical)
-            try:
-                return expand(default, lambda inner: self._look_up(inner, asking), lambda _: None)
-            finally:
-                self.open.pop()
-        return default
+        return self._default_of(canonical, asking)
+
+    def _default_of(self, name: str, asking: Entry) -> str | None:
+        """What a name that no source gives stands for."""
+        if name in self.fixed:
+            return self.fixed[name]
+        declared = self.declarations.find(name)
+        if declared is None:
+            return None
+        if declared.secret:
+            return TO_BE_MADE if declared.generate else None
+        default = None if declared.numbered else declared.default_for(self.cascade.in_force.cls)
+        if default is None or "${" not in default or name in self.open:
+            return default
+        self.open.append(name)
+        try:
+            return expand(default, lambda inner: self._look_up(inner, asking), lambda _: None)
+        finally:
+            self.open.pop()
 
     def _canonical(self, name: str) -> str:
         meanings = self.declarations.meanings(name)

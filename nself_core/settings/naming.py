@@ -1,4 +1,4 @@
-"""The name of a project: what Docker, DNS and PostgreSQL all take."""
+"""The name of a project: what containers, DNS and databases all take."""
 
 from __future__ import annotations
 

@@ -1,30 +1,46 @@
-"""Making the secrets that are missing and that only services share."""
+"""Making the secrets that are missing and that only services share, and keeping them in the environment's secrets file."""
 
 from __future__ import annotations
 
-import secrets
-import string
 from collections.abc import Mapping
 from pathlib import Path
 
-from nself_core.render.atomic import write_atomically
+from hookspecs.errors import UserError
+from nself_core.settings import edit, strength
 from nself_core.settings.cascade import secrets_path
+from nself_core.settings.environment import FOLDER
 
-#: Generated secrets are alphanumeric: they need no quoting anywhere.
-ALPHABET = string.ascii_letters + string.digits
-
-
-def generate(length: int) -> str:
-    """A random secret of that many letters and digits (5.95 bits each)."""
-    return "".join(secrets.choice(ALPHABET) for _ in range(length))
+_HEAD = "# Secrets of this environment. Keep them out of git.\n"
 
 
 def provision(root: Path, environment: str, wanted: Mapping[str, int]) -> None:
-    """Add a generated value for each wanted secret (name → length) to the environment's secrets file, 0600."""
+    """Add a generated value for each wanted secret (name → length in characters) to the environment's secrets file, 0600."""
+    store(root, environment, {name: strength.made(length) for name, length in sorted(wanted.items())})
+
+
+def store(root: Path, environment: str, values: Mapping[str, str]) -> Path:
+    """Write secrets into the environment's secrets file (0600), in place where they stand there already."""
     path = secrets_path(root, environment)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    known = path.read_text(encoding="utf-8") if path.exists() else "# Secrets of this environment. Keep them out of git.\n"
-    if known and not known.endswith("\n"):
-        known += "\n"
-    added = "".join(f"{name}={generate(length)}\n" for name, length in sorted(wanted.items()))
-    write_atomically(path, (known + added).encode(), 0o600)
+    text = edit.text_of(path)
+    new = _HEAD if text is None else text
+    for name, value in values.items():
+        new = edit.assign(new, name, value)
+    _ignore(root)
+    edit.write(path, new, mode=0o600)
+    return path
+
+
+def _ignore(root: Path) -> None:
+    """See that git never takes a secrets file: ``.environments/.gitignore``, unless the user has one there."""
+    ignore = root / FOLDER / ".gitignore"
+    try:
+        ignore.parent.mkdir(exist_ok=True)
+        if not ignore.exists():
+            ignore.write_text(".env.secrets\n", encoding="utf-8")
+    except OSError as error:
+        raise UserError(
+            f"cannot write in this folder: {error.strerror}",
+            where=str(ignore.parent),
+            remedy="mend its permissions",
+            code="read-only",
+        ) from error

@@ -9,11 +9,13 @@ import string
 #: Well-known words that guard nothing, alone or with something behind them.
 WEAK_WORDS = (
     "password", "passwd", "passw0rd", "pass", "admin", "administrator", "root", "secret", "changeme", "change-me", "change_me",
-    "default", "test", "testing", "demo", "example", "minioadmin", "minio", "postgres", "qwerty", "letmein", "welcome",
+    "default", "test", "testing", "demo", "example", "qwerty", "letmein", "welcome",
     "123456", "12345", "nself", "nhost", "dev", "development", "placeholder", "your", "please-change",
 )  # fmt: skip
-# The word, digits and signs, then nothing or parts joined by - _ . or space: demo-jwt-secret, changeme123!, Admin_2024.
-_WEAK = re.compile(rf"({'|'.join(map(re.escape, sorted(WEAK_WORDS, key=len, reverse=True)))})[^a-z]*([-_. ].*)?\Z", re.DOTALL)
+# The word, digits and signs, then nothing or parts joined by - _ . or space (demo-jwt-secret, changeme123!, Admin_2024);
+# and any word with admin behind it.
+_WORDS = "|".join(map(re.escape, sorted(WEAK_WORDS, key=len, reverse=True)))
+_WEAK = re.compile(rf"({_WORDS}|[a-z]{{1,12}}admin)[^a-z]*([-_. ].*)?\Z", re.DOTALL)
 _FEWEST_LETTERS = 5
 """Different characters a long secret must have: ``aaaaaaaaaaaaaaaa`` is long and worth nothing."""
 
