@@ -83,4 +83,4 @@ def make_certificates(workspace: Workspace) -> list[str]:
         return []
     from nself_core.certificates import ensure
 
-    return [r.name for r in requests.values() if ensure(workspace.home, workspace.state, r.name, r.hosts).made]
+    return [r.name for r in requests.values() if ensure(workspace.home, workspace.state, r.name, (*r.hosts, *r.extra)).made]
