@@ -35,7 +35,7 @@ class Template:
 
 _ALL = (
     Template("fastapi", "python", "FastAPI on uvicorn", ("main.py",), tool="python"),
-    Template("flask", "python", "Flask on gunicorn", ("serve.py",), tool="python"),
+    Template("flask", "python", "Flask on gunicorn", ("-m", "gunicorn", "app:app"), tool="python"),
     Template("express-js", "node", "Express in JavaScript", ("index.js",)),
     Template("express-ts", "node", "Express in TypeScript", ("--import", "tsx", "src/index.ts")),
     Template("nest-ts", "node", "NestJS in TypeScript", ("dist/main.js",), compile_first=True),
