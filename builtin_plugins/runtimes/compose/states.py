@@ -76,7 +76,7 @@ def state_of(service: Service | None, container: Mapping[str, Any], full: Mappin
     return ServiceState(
         name=container["Labels"].get(labels.SERVICE, ""),
         category=service.category if service else "",
-        status=status,  # type: ignore[arg-type]  one of the literals, by construction
+        status=status,  # type: ignore[arg-type]
         health=health,  # type: ignore[arg-type]
         reason=reason,
         instance=instance_of(dict(container)),

@@ -12,7 +12,7 @@ _WORDS = frozenset({"true", "false", "yes", "no", "on", "off", "null", "none", "
 _Base: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
-class _Dumper(_Base):  # type: ignore[misc]  the C class is found at run time
+class _Dumper(_Base):  # type: ignore[misc]
     """The C dumper, without anchors and with strings quoted where it matters."""
 
     def ignore_aliases(self, data: Any) -> bool:

@@ -1,0 +1,273 @@
+"""The Compose runtime: Compose makes and changes containers; everything else is asked of the engine, by label."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from builtin_plugins.runtimes.compose import images, labels, logs
+from builtin_plugins.runtimes.compose.command import ComposeCommand
+from builtin_plugins.runtimes.compose.document import present
+from builtin_plugins.runtimes.compose.engine import Engine
+from builtin_plugins.runtimes.compose.shell import exec_argv
+from builtin_plugins.runtimes.compose.sql import ContainerSql
+from builtin_plugins.runtimes.compose.states import states as read_states
+from hookspecs import LogLine, Project, Resolver, Service, ServiceState, Stack, UserError
+
+if TYPE_CHECKING:
+    from hookspecs.models.runtime import Progress
+
+_POLL = 0.5
+_MOUNTS = "mounts.json"
+
+
+class Compose:
+    """See ``hookspecs.Runtime``."""
+
+    name = "compose"
+
+    def __init__(self, project: Project, stack: Stack, place: Path, values: Resolver) -> None:
+        self.project = project
+        self.stack = stack
+        self.place = place
+        self.values = values
+        self.engine = Engine(stack.project)
+        self._parallel = int(project.settings.get("NSELF_PARALLEL_LIMIT", 5))
+        self._compose = ComposeCommand(project.root, stack.project, self.engine, parallel=self._parallel)
+
+    # -- starting
+
+    def start(self, services: Sequence[str] | None, *, timeout: float, progress: Progress) -> list[ServiceState]:
+        self._refuse_another_folder()
+        chosen = self._closure(services)
+        self._build(chosen, progress)
+        images.pull_missing(self.engine, chosen, progress, parallel=self._parallel)
+        deadline = time.monotonic() + timeout
+        before = self._digests(chosen)
+        known = {c["Id"] for c in self.engine.containers()}
+        self._migrate(chosen, deadline, progress)
+        names = [] if services is None else [service.name for service in chosen]
+        orphans = ["--remove-orphans"] if services is None else []
+        self._up(["up", "-d", *orphans, *names], chosen, deadline, progress)
+        self._restart_changed(chosen, before, known, progress)
+        return self._wait(chosen, deadline, progress)
+
+    def restart(self, services: Sequence[str], *, timeout: float, progress: Progress) -> list[ServiceState]:
+        chosen = [s for s in present(self.stack) if s.name in services]
+        self._build(chosen, progress)
+        images.pull_missing(self.engine, chosen, progress, parallel=self._parallel)
+        deadline = time.monotonic() + timeout
+        names = [service.name for service in chosen]
+        self._up(["up", "-d", "--no-deps", "--force-recreate", *names], chosen, deadline, progress)
+        self._digests(chosen, remember=True)
+        return self._wait(chosen, deadline, progress)
+
+    def _closure(self, services: Sequence[str] | None) -> list[Service]:
+        """The services and what they need, in start order."""
+        available = {service.name: service for service in present(self.stack)}
+        if services is None:
+            return list(available.values())
+        wanted: set[str] = set()
+        todo = [name for name in services if name in available]
+        while todo:
+            name = todo.pop()
+            if name not in wanted:
+                wanted.add(name)
+                todo += [n.service for n in available[name].needs if n.service in available]
+        return [service for name, service in available.items() if name in wanted]
+
+    def _build(self, chosen: Sequence[Service], progress: Progress) -> None:
+        names = [service.name for service in chosen if service.build is not None]
+        if not names:
+            return
+        limit = time.monotonic() + float(self.project.settings.get("NSELF_DOCKER_BUILD_TIMEOUT", 900))
+        for name in names:
+            progress(name, "building", "")
+        self._compose.run("build", *names, deadline=lambda: time.monotonic() > limit, meanwhile=lambda: None)
+        if time.monotonic() > limit:
+            raise UserError(
+                f"building {', '.join(names)} took too long", remedy="raise NSELF_DOCKER_BUILD_TIMEOUT", code="build-timeout"
+            )
+
+    def _up(self, arguments: Sequence[str], chosen: Sequence[Service], deadline: float, progress: Progress) -> None:
+        self._compose.run(
+            *arguments,
+            deadline=lambda: time.monotonic() > deadline,
+            meanwhile=lambda: self._report(self._read(chosen), progress),
+        )
+
+    def _migrate(self, chosen: Sequence[Service], deadline: float, progress: Progress) -> None:
+        """Bring up the database alone, and have its migrator apply what is new, before anything that needs its tables."""
+        for service in chosen:
+            if not service.migrator or not self.stack.migrations:
+                continue
+            self._up(["up", "-d", service.name], [service], deadline, progress)
+            found = self._wait([service], deadline, progress)
+            if any(state.health != "healthy" for state in found):
+                return
+            module, _, name = service.migrator.partition(":")
+            access = ContainerSql(self.engine, service, self.values)
+            applied = getattr(import_module(module), name)(access, self.stack.migrations)
+            for plugin, migration in applied:
+                progress(service.name, "healthy", f"applied {plugin} {migration}")
+
+    def _read(self, chosen: Iterable[Service]) -> list[ServiceState]:
+        names = {service.name for service in chosen}
+        return [state for state in read_states(self.stack, self.engine) if state.name in names]
+
+    def _report(self, found: Iterable[ServiceState], progress: Progress) -> None:
+        for state in found:
+            shown = state.name if state.instance == 1 else f"{state.name} #{state.instance}"
+            word = state.health if state.status == "running" and state.health != "none" else state.status
+            progress(shown, "waiting" if word == "stopped" else word, state.reason if word in {"failed", "unhealthy"} else "")
+
+    def _wait(self, chosen: Sequence[Service], deadline: float, progress: Progress) -> list[ServiceState]:
+        """Until each is healthy, done, or given up."""
+        while True:
+            found = self._read(chosen)
+            self._report(found, progress)
+            waiting = [
+                s for s in found if s.status == "starting" or s.health in {"starting", "unhealthy"} or _yet_to_end(self, s)
+            ]
+            if not waiting or time.monotonic() > deadline:
+                return found
+            if all(s.health == "unhealthy" and self._own_check(s) for s in waiting):
+                return found  # its own check failed as often as it may: the engine has given it up
+            time.sleep(_POLL)
+
+    def _own_check(self, state: ServiceState) -> bool:
+        service = self.stack.find(state.name)
+        return service is None or service.probe is None or getattr(service.probe, "tool", "") != "outside"
+
+    def _refuse_another_folder(self) -> None:
+        """Two projects of one name would take each other's containers and data."""
+        for container in self.engine.containers():
+            folder = container["Labels"].get(labels.WORKING_DIR)
+            if folder and Path(folder).resolve() != self.project.root.resolve() and Path(folder).exists():
+                raise UserError(
+                    f"a project named {self.stack.project} runs from another folder already",
+                    where=folder,
+                    remedy="give one of them another PROJECT_NAME, or nself destroy there",
+                    code="project-twice",
+                )
+
+    # -- configuration that is mounted: Compose does not see that it changed
+
+    def _digests(self, chosen: Iterable[Service], *, remember: bool = False) -> dict[str, str]:
+        """The digests of read-only mounts at the last start; ``remember`` writes those of now instead."""
+        place = self.place / "compose" / _MOUNTS
+        try:
+            known: dict[str, str] = json.loads(place.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            known = {}
+        if remember:
+            known |= {service.name: digest for service in chosen if (digest := _digest(self.project.root, service))}
+            place.parent.mkdir(parents=True, exist_ok=True)
+            fresh = place.with_suffix(".new")
+            fresh.write_text(json.dumps(known, sort_keys=True), encoding="utf-8")
+            fresh.replace(place)
+        return known
+
+    def _restart_changed(self, chosen: Sequence[Service], before: dict[str, str], known: set[str], progress: Progress) -> None:
+        for service in chosen:
+            if before.get(service.name, "") in {"", _digest(self.project.root, service)}:
+                continue
+            for container in self.engine.of_service(service.name, running=True):
+                if container["Id"] in known:
+                    progress(service.name, "restarting", "its configuration changed")
+                    self.engine.call(lambda api, found=container["Id"]: api.restart(found, timeout=30))
+        self._digests(chosen, remember=True)
+
+    # -- the rest asks the engine alone
+
+    def stop(self, services: Sequence[str] | None, *, progress: Progress) -> None:
+        order = [s.name for s in self.stack.services]
+        running = [c for c in self.engine.containers() if c["State"] in {"running", "restarting", "paused"}]
+        mine = [c for c in running if services is None or c["Labels"].get(labels.SERVICE) in services]
+        layers: dict[int, list[dict[str, Any]]] = {}
+        depth = _depths(self.stack)
+        for container in mine:
+            layers.setdefault(depth.get(container["Labels"].get(labels.SERVICE, ""), len(order)), []).append(container)
+        with ThreadPoolExecutor(8) as pool:
+            for level in sorted(layers, reverse=True):
+                list(pool.map(lambda c: self._stop(c, progress), layers[level]))
+
+    def _stop(self, container: dict[str, Any], progress: Progress) -> None:
+        name = container["Labels"].get(labels.SERVICE, "")
+        service = self.stack.find(name)
+        grace = int(self.project.settings.get("DOCKER_STOP_GRACE_PERIOD") or (service.stop_grace if service else 30))
+        progress(name, "stopping", "")
+        self.engine.call(lambda api: api.stop(container["Id"], timeout=grace))
+        progress(name, "stopped", "")
+
+    def states(self, *, probe: bool = False) -> list[ServiceState]:
+        return read_states(self.stack, self.engine, usage=not probe, probe=probe)
+
+    def logs(
+        self, services: Sequence[str] | None, *, follow: bool, tail: int | None, since: datetime | None
+    ) -> Iterator[LogLine]:
+        wanted = [c for c in self.engine.containers() if services is None or c["Labels"].get(labels.SERVICE) in services]
+        return logs.lines(self.engine, wanted, follow=follow, tail=tail, since=since)
+
+    def exec(self, service: str, argv: Sequence[str], *, tty: bool, user: str | None, env: dict[str, str]) -> int:
+        command, environment = exec_argv(self.engine, service, argv, tty=tty, user=user, env=env)
+        return subprocess.run(command, env=environment, check=False).returncode
+
+    def own_ports(self) -> set[int]:
+        if self.engine.where.local and not Path(self.engine.where.url.removeprefix("unix://")).exists():
+            return set()
+        listed = self.engine.containers()
+        return {int(p["PublicPort"]) for c in listed if c["State"] == "running" for p in c["Ports"] if p.get("PublicPort")}
+
+    def holds_data(self) -> list[str]:
+        return self.engine.volumes()
+
+    def destroy(self, *, data: bool, progress: Progress) -> list[str]:
+        self.stop(None, progress=progress)
+        gone = []
+        for container in self.engine.containers():
+            name = str(container["Names"][0]).removeprefix("/")
+            self.engine.call(lambda api, found=container["Id"]: api.remove_container(found, v=True, force=True))
+            progress(container["Labels"].get(labels.SERVICE, name), "removed", "")
+            gone.append(f"container {name}")
+        for name in self.engine.networks():
+            self.engine.call(lambda api, found=name: api.remove_network(found))
+            gone.append(f"network {name}")
+        for name in self.engine.volumes() if data else ():
+            self.engine.call(lambda api, found=name: api.remove_volume(found))
+            gone.append(f"volume {name}")
+        return gone
+
+
+def _yet_to_end(runtime: Compose, state: ServiceState) -> bool:
+    service = runtime.stack.find(state.name)
+    return service is not None and service.one_shot and state.status == "running"
+
+
+def _depths(stack: Stack) -> dict[str, int]:
+    """How many needs deep each service stands: what stands deepest is stopped first."""
+    depth: dict[str, int] = {}
+    for service in stack.services:  # in start order, so what is needed was seen before
+        depth[service.name] = 1 + max((depth.get(n.service or "", 0) for n in service.needs), default=0)
+    return depth
+
+
+def _digest(root: Path, service: Service) -> str:
+    """A hash over the files that a service mounts read-only from the project; empty where it mounts none."""
+    paths = [root / m.source for m in service.mounts if m.kind == "bind" and m.read_only and not m.source.startswith("/")]
+    if not paths:
+        return ""
+    digest = hashlib.sha256()
+    for path in sorted(paths):
+        for file in sorted([path] if path.is_file() else path.rglob("*")):
+            if file.is_file():
+                digest.update(str(file.relative_to(root)).encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
