@@ -270,6 +270,8 @@ class Service(Model):
     command: tuple[Value, ...] | None = None
     env: Mapping[str, Value | None] = {}
     """``None`` leaves a variable out."""
+    private: frozenset[str] = frozenset()
+    """Names in ``env`` whose plain text is the user's secret (it came from a file of theirs): kept out of shared files."""
     ports: tuple[Port, ...] = ()
     provides: Mapping[str, Capability] = {}
     needs: tuple[Need, ...] = ()

@@ -35,4 +35,5 @@ def content(lines: Mapping[str, Join]) -> Join:
 
 def _resolved(stack: Stack, service: Service) -> dict[str, str | Join]:
     found = {name: plain(stack, service.name, value) for name, value in service.env.items()}
-    return {name: value for name, value in found.items() if value is not None}
+    hidden = {name: Join(parts=(value,)) for name, value in found.items() if name in service.private and isinstance(value, str)}
+    return {name: value for name, value in {**found, **hidden}.items() if value is not None}
