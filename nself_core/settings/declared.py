@@ -111,11 +111,12 @@ class Declarations:
         """From raw manifests of the enabled plugins (the core's own among them or not: it is always added first).
 
         ``disabled``: manifests of what is installed but not enabled; ``catalogue``: a JSON file, or its content, with
-        ``variables`` and ``prefixes`` of plugins that can be installed. Both serve messages alone.
+        ``variables`` and ``prefixes`` of plugins that can be installed (the built-in one where not given). Both serve
+        messages alone.
         """
         declared = [d for manifest in [core_manifest(), *manifests] for d in _read(manifest)]
         off = {setting["name"]: manifest["name"] for manifest in disabled for setting in manifest.get("settings", ())}
-        return cls(declared, off, catalogue)
+        return cls(declared, off, catalogue or _built_in_catalogue())
 
     def _add(self, one: Declared) -> None:
         if one.numbered:
@@ -209,6 +210,15 @@ def fill(pattern: str, groups: Iterable[str]) -> str:
     """Put what the braces matched into another pattern: ``fill("CS_{N}_PORT", ["2"])`` is ``CS_2_PORT``."""
     values = iter(groups)
     return re.sub(r"\{[A-Z]+\}", lambda _: next(values, ""), pattern)
+
+
+def _built_in_catalogue() -> Path | None:
+    from importlib.util import find_spec
+
+    spec = find_spec("builtin_plugins")
+    folders = list(spec.submodule_search_locations or ()) if spec else []
+    found = Path(folders[0]) / "registry" / "known_settings.json" if folders else None
+    return found if found and found.is_file() else None
 
 
 def core_manifest() -> dict[str, Any]:
