@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,6 +77,18 @@ def room(environment: Installed, tmp_path: Path) -> Room:
     project.mkdir()
     (project / ".env").write_text("PROJECT_NAME=demo\nEXAMPLE_GREETING=good morning\n")
     return Room(environment, project, tmp_path / "home" / ".nself")
+
+
+def test_the_wheel_carries_every_file_of_our_packages(wheels: dict[str, Path]) -> None:
+    checkout = wheels["nself"].parents[1] / "checkout"
+    there = set(zipfile.ZipFile(wheels["nself"]).namelist())
+    ours = {
+        path.relative_to(checkout).as_posix()
+        for package in ("hookspecs", "nself_core", "builtin_plugins")
+        for path in (checkout / package).rglob("*")
+        if path.is_file()
+    }
+    assert sorted(ours - there) == []
 
 
 def test_ours_are_core_in_a_wheel(room: Room) -> None:
