@@ -128,7 +128,7 @@ def test_a_broken_plugin_is_left_out_and_the_others_go_on(site: Site, make_proje
     [
         ("    raise KeyError('gone')", "failed in contribute_services: KeyError: 'gone'"),
         ("    yield from ()\n    1 / 0", "ZeroDivisionError"),
-        ("    return [42]", "it gave a int where Service or Route is due"),
+        ("    return [42]", "it gave a int where Service or Route or CertificateRequest is due"),
         ("    from hookspecs import Service\n    return Service(name='x')", "must return an iterable"),
         ("    from hookspecs import Service\n    return [Service(name='No Label')]", "no DNS label"),
         ("    return 42", "not iterable"),
