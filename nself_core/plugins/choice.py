@@ -20,7 +20,7 @@ def allow(manager: PluginManager, name: str) -> PluginEntry:
     if entry.source == "core":
         raise UserError(f"{name} is part of nself: it needs no permission", code="plugin-built-in")
     _check_manifest(entry)
-    found = next(one for one in manager._found if one.name == name and not one.problem)
+    found = next(one for one in manager.found if one.name == name and not one.problem)
     try:
         manager.allowed.add(found)
     except (OSError, ValueError) as error:
@@ -74,7 +74,7 @@ def known_entry(manager: PluginManager, name: str) -> PluginEntry:
 def wanted(manager: PluginManager, name: str) -> PluginEntry:
     """The plugin of that name, fit to be allowed or enabled; ``UserError`` where it is not."""
     entry = known_entry(manager, name)
-    problem = next((one.problem for one in manager._found if one.name == name and one.folder == entry.path), "")
+    problem = next((one.problem for one in manager.found if one.name == name and one.folder == entry.path), "")
     if problem:
         raise UserError(f"plugin {name} cannot be used: {problem}", where=entry.path, code="plugin-left-out")
     return entry

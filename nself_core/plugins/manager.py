@@ -40,7 +40,7 @@ class PluginManager:
         self.root = root
         self.lock = Lock(root)
         self.allowed = Allowed(home)
-        self._found = found
+        self.found = found
         self._verdicts: dict[int, Verdict] = {}
         self._faults: dict[str, tuple[str, str]] = {}
         """Plugin name → why it is left out, and what to do."""
@@ -55,11 +55,11 @@ class PluginManager:
 
     def known(self) -> list[PluginEntry]:
         """Every plugin that was found, by name, with its state as its files are now."""
-        return [self._entry(found) for found in self._found]
+        return [self._entry(found) for found in self.found]
 
     def find(self, name: str) -> PluginEntry | None:
         """The plugin of that name; the one in use where several claim it."""
-        named = [self._entry(found) for found in self._found if found.name == name]
+        named = [self._entry(found) for found in self.found if found.name == name]
         return min(named, key=lambda entry: bool(entry.reason), default=None)
 
     def taking_part(self) -> list[PluginEntry]:
@@ -76,7 +76,7 @@ class PluginManager:
 
     def all_manifests(self) -> list[dict[str, Any]]:
         """The manifests of all that are there, also of those that take no part here, by name."""
-        return [dict(found.manifest) for found in self._found if found.manifest and not found.problem]
+        return [dict(found.manifest) for found in self.found if found.manifest and not found.problem]
 
     def reason(self, name: str) -> str:
         """Why a plugin is left out, empty where nothing speaks against it."""
@@ -91,12 +91,28 @@ class PluginManager:
             Finding(level=Level.WARNING, message=f"plugin {name} is left out: {reason}", remedy=remedy, code="plugin-left-out")
             for name, (reason, remedy) in sorted(self._faults.items())
         ]
-        idle = [found.name for found in self._found if not found.problem and not self._wanted(found)]
+        told += self._other_content()
+        idle = [found.name for found in self.found if not found.problem and not self._wanted(found)]
         if idle and self.root is not None:
             names = ", ".join(idle[:5]) + (f" and {len(idle) - 5} more" if len(idle) > 5 else "")
             message = f"installed, not enabled in this project and so without effect: {names}"
             remedy = "nself plugin list; nself plugin allow NAME enables one"
             told.append(Finding(level=Level.NOTE, message=message, remedy=remedy, code="plugin-idle"))
+        return told
+
+    def _other_content(self) -> list[Finding]:
+        """Where this machine's files of a plugin are not those that were enabled in the project, perhaps by someone else."""
+        from hookspecs.models.findings import Finding, Level
+        from nself_core.plugins.trust import total
+
+        told = []
+        for found in self._taking_part():
+            pin, files = self.lock.pins.get(found.name), self._verdict(found).files
+            if pin is not None and files is not None and pin.hash not in {"", total(files)}:
+                version = found.manifest["version"]
+                message = f"plugins.lock was written for {found.name} {pin.version} with other files than those of {version} here"
+                remedy = f"install that one, or nself plugin enable {found.name} to record what is here"
+                told.append(Finding(level=Level.WARNING, message=message, remedy=remedy, code="plugin-differs"))
         return told
 
     # The hooks
@@ -193,7 +209,7 @@ class PluginManager:
 
     def reopened(self) -> PluginManager:
         """The same plugins, judged anew."""
-        return PluginManager(self.home, self.root, self._found)
+        return PluginManager(self.home, self.root, self.found)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -206,7 +222,7 @@ class PluginManager:
 
     def _settle(self) -> None:
         """Judge what the project wants, and put it in order."""
-        there = {found.name for found in self._found}
+        there = {found.name for found in self.found}
         for name in sorted(self.lock.pins):
             if self.lock.enabled(name) and name not in there:
                 self._faults[name] = (
@@ -214,7 +230,7 @@ class PluginManager:
                     f"install it, or nself plugin disable {name}",
                 )
         wanted = {}
-        for found in self._found:
+        for found in self.found:
             if found.problem:
                 if found.source == "core" or self.lock.enabled(found.name):
                     self._leave_out(found.name, found.problem)

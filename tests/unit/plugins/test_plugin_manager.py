@@ -249,6 +249,19 @@ def test_what_the_lock_enables_and_nobody_installed_is_told(site: Site) -> None:
     assert left_out(site, "ghost") == ""
 
 
+def test_other_content_than_the_project_enabled_is_told(site: Site) -> None:
+    add_service(site, "shared")
+    site.allow("shared")
+    place = site.project / "plugins.lock"
+    lock = json.loads(place.read_text())
+    lock["plugins"]["shared"].update(version="0.9.0", hash="sha256:of-a-colleague")
+    place.write_text(json.dumps(lock))
+    told = {finding.code: finding for finding in site.open().findings}
+    assert "shared 0.9.0 with other files than those of 1.0.0 here" in told["plugin-differs"].message
+    site.open().choose("shared", True)
+    assert site.open().findings == []
+
+
 def test_a_broken_lock_is_one_clear_error(site: Site) -> None:
     (site.project / "plugins.lock").write_text("{")
     with pytest.raises(UserError, match="list of plugins cannot be read") as caught:
