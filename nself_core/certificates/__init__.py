@@ -31,8 +31,8 @@ class CertificateFiles(NamedTuple):
 def ensure(home: Path, state: Path, name: str, hosts: Sequence[str], now: datetime | None = None) -> CertificateFiles:
     """Make the certificate of that name, or renew it where it does not cover ``hosts`` or ends soon.
 
-    ``state`` is the project's ``.nself`` folder. A certificate that somebody else put there is left alone. Files are replaced
-    whole: the key first, so that a reader between the two finds an old certificate and fails once, never a half-written file.
+    ``state`` is the project's ``.nself`` folder. A certificate that somebody else put there is left alone. A call
+    that was cut short is noticed by the next one, which makes both files anew.
     """
     now = now or datetime.now(UTC)
     folder = state / "certs" / name
@@ -40,9 +40,10 @@ def ensure(home: Path, state: Path, name: str, hosts: Sequence[str], now: dateti
     wanted = record.wanted(hosts, ALWAYS)
     known = record.read(folder)
     if fullchain.exists() and privkey.exists():
-        if known is None or not known.is_of(fullchain):
+        unfinished = known is not None and known.unfinished
+        if not unfinished and (known is None or not known.is_of(fullchain)):
             return CertificateFiles(fullchain, privkey, made=False, foreign=True)
-        if known.serves(wanted, home, now, RENEW_DAYS):
+        if known is not None and not unfinished and known.serves(wanted, home, now, RENEW_DAYS):
             return CertificateFiles(fullchain, privkey, made=False)
     from nself_core.certificates.authority import Authority
     from nself_core.certificates.leaf import issue
@@ -50,6 +51,7 @@ def ensure(home: Path, state: Path, name: str, hosts: Sequence[str], now: dateti
     authority = Authority.of(home, now)
     leaf = issue(authority, wanted, now)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    record.begin(folder)
     write_atomically(privkey, leaf.key, 0o600)
     write_atomically(fullchain, leaf.chain, 0o644)
     record.Record.of(leaf.chain, wanted, authority.pem, leaf.not_after).write(folder)

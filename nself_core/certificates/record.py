@@ -30,6 +30,11 @@ class Record:
     def write(self, folder: Path) -> None:
         write_atomically(folder / _FILE, (json.dumps(asdict(self), indent=1) + "\n").encode(), 0o600)
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether the making was cut short: key and certificate may not belong together."""
+        return not self.chain
+
     def is_of(self, fullchain: Path) -> bool:
         """Whether that file is the certificate we made."""
         return _hash(fullchain.read_bytes()) == self.chain
@@ -43,6 +48,11 @@ class Record:
             and _hash(authority.read_bytes()) == self.authority
             and datetime.fromisoformat(self.not_after) - now > timedelta(days=days)
         )
+
+
+def begin(folder: Path) -> None:
+    """Note that key and certificate are about to be replaced."""
+    Record("", "", (), "").write(folder)
 
 
 def certificate_path(home: Path) -> Path:
