@@ -16,7 +16,7 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse
 from starlette.routing import Route
 
 from .postgres import free_port
@@ -96,6 +96,20 @@ class OidcProvider:
     async def _jwks(self, _request: Request) -> JSONResponse:
         return JSONResponse({"keys": [self.key.as_dict(private=False)]})
 
+    async def _request_token(self, request: Request) -> PlainTextResponse:
+        self.asked.append({"authorization": request.headers["authorization"]})
+        return PlainTextResponse("oauth_token=rt1&oauth_token_secret=rs1&oauth_callback_confirmed=true")
+
+    async def _access_token(self, request: Request) -> PlainTextResponse:
+        right = (
+            'oauth_verifier="v1"' in request.headers["authorization"] and 'oauth_token="rt1"' in request.headers["authorization"]
+        )
+        return PlainTextResponse("oauth_token=at1&oauth_token_secret=as1" if right else "no", 200 if right else 401)
+
+    async def _verify_credentials(self, request: Request) -> JSONResponse:
+        right = 'oauth_token="at1"' in request.headers["authorization"]
+        return JSONResponse({"id_str": "x-9", "email": "x@example.com", "name": "X"} if right else {})
+
     async def serve(self) -> tuple[uvicorn.Server, asyncio.Task[None]]:
         """Start; stop by `server.should_exit` and awaiting the task."""
         app = Starlette(
@@ -105,6 +119,9 @@ class OidcProvider:
                 Route("/token", self._token, methods=["POST"]),
                 Route("/userinfo", self._userinfo),
                 Route("/jwks", self._jwks),
+                Route("/oauth1/request", self._request_token, methods=["POST"]),
+                Route("/oauth1/access", self._access_token, methods=["POST"]),
+                Route("/oauth1/me", self._verify_credentials),
             ]
         )
         server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=self.port, log_level="error", lifespan="off"))

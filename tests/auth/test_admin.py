@@ -64,7 +64,7 @@ async def test_export_and_import(harness: Harness) -> None:
         bare = [line async for line in transfer.export_users(conn, secrets=False)]
         assert "$2b$" in lines[0]
         assert "$2b$" not in bare[0]
-        with pytest.raises(AdminError, match="line 1: the user .* is there already"):
+        with pytest.raises(AdminError, match="line 1: the user ada"):
             await transfer.import_users(conn, lines)
         assert await transfer.import_users(conn, lines, existing="skip") == (0, 2)
         await conn.execute("DELETE FROM auth.users")

@@ -97,7 +97,7 @@ def test_a_project_s_own_templates(tmp_path: Path) -> None:
     templates = Templates(str(tmp_path), "en")
     mail = templates.mail("en", "email-verify", {"displayName": "<i>", "link": "https://x/?a=1&b"})
     assert (mail.subject, mail.html) == ("Hi <i>", '<a href="https://x/?a=1&amp;b">&lt;i&gt;</a>')
-    with pytest.raises(ValueError, match="body.html"):
+    with pytest.raises(ValueError, match="body"):
         templates.mail("en", "password-reset", {"displayName": "ada"})
     (own / "body.html.j2").write_text("ok")
     assert templates.mail("xx", "password-reset", {"displayName": "ada"}).subject == "ADA Bcc: x@y.zz"

@@ -74,6 +74,23 @@ async def test_profile_by_userinfo(start, provider: OidcProvider) -> None:
     assert (await session_of(harness, await sign_in(harness, "google")))["user"]["email"] == "ada@example.com"
 
 
+async def test_oauth1(start, provider: OidcProvider) -> None:
+    names = {"REQUEST_TOKEN_URL": "request", "AUTHORIZATION_URL": "go", "TOKEN_URL": "access", "USER_PROFILE_URL": "me"}
+    twitter = {f"AUTH_PROVIDER_TWITTER_{name}": f"{provider.url}/oauth1/{path}" for name, path in names.items()}
+    twitter |= {"AUTH_PROVIDER_TWITTER_ENABLED": "true", "AUTH_PROVIDER_TWITTER_CONSUMER_KEY": "ck"}
+    harness = await start(**provider.variables(), **twitter, AUTH_PROVIDER_TWITTER_CONSUMER_SECRET="cs")
+    for verifier, ends in (("wrong", "error"), ("v1", "refreshToken")):
+        there = await harness.get("/signin/provider/twitter")
+        assert there.headers["location"] == f"{provider.url}/oauth1/go?oauth_token=rt1"
+        signed = provider.asked[-1]["authorization"]
+        assert 'oauth_signature_method="HMAC-SHA1"' in signed
+        state = signed.split("state%3D")[1].split('"')[0]
+        answer = {"oauth_token": "rt1", "oauth_verifier": verifier}
+        back = await harness.get("/signin/provider/twitter/callback", state=state, **answer)
+        assert ends in query_of(back.headers["location"]), back.headers["location"]
+    assert await harness.db.fetchval("SELECT email::text FROM auth.users") == "x@example.com"
+
+
 async def test_state_counts_once(start, provider: OidcProvider) -> None:
     harness = await start(**provider.variables())
     there = await harness.get("/signin/provider/oidc")

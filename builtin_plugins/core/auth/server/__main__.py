@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import sys
@@ -9,6 +10,7 @@ import sys
 import uvicorn
 
 from .app import create_app
+from .preflight import NotReadyError, check
 from .settings import SettingsError, from_environment
 
 _LEVELS = {"debug": "debug", "info": "info", "warn": "warning", "warning": "warning", "error": "error", "silent": "critical"}
@@ -21,6 +23,14 @@ def main() -> int:
     except SettingsError as error:
         sys.stderr.write(f"auth: {error}\n")
         return 2
+    try:
+        asyncio.run(check(settings))
+    except SettingsError as error:
+        sys.stderr.write(f"auth: {error}\n")
+        return 2
+    except NotReadyError as error:
+        sys.stderr.write(f"auth: {error}\n")
+        return 1
     level = _LEVELS.get(settings.log_level.lower(), "info")
     logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every URL, and some carry codes

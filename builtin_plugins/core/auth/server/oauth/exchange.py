@@ -1,4 +1,4 @@
-"""The OAuth exchange with a provider: the way there (with PKCE), the token, the profile."""
+"""The OAuth 2 exchange with a provider: the way there (with PKCE), the token, the profile."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
-from authlib.common.errors import AuthlibBaseError
-from authlib.integrations.httpx_client import AsyncOAuth1Client, AsyncOAuth2Client
+from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
+from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
-from ..egress import GuardedTransport, is_web_url
+from ..egress import is_web_url
 from .identity import Identity, IdentityError, check_id_token, from_profile, keys_of
 from .providers import Provider
 
@@ -30,31 +30,13 @@ class Tokens:
     access: str
     refresh: str | None
     id_token: str | None
-    raw: dict[str, Any]
 
 
 class Exchange:
-    """One provider, ready to talk to."""
+    """One OAuth 2 provider, ready to talk to through a client that guards where requests go."""
 
-    def __init__(self, provider: Provider, callback: str, hosts: tuple[str, ...], http: httpx.AsyncClient) -> None:
-        self._provider, self._callback, self._hosts, self._http = provider, callback, hosts, http
-
-    def _client(self, **options: Any) -> AsyncOAuth2Client:
-        provider = self._provider
-        secret = _apple_secret(provider) if provider.secret == "apple" else provider.client_secret  # noqa: S105 - a kind
-        return AsyncOAuth2Client(
-            client_id=provider.client_id,
-            client_secret=secret,
-            redirect_uri=self._callback,
-            scope=provider.scope or None,
-            token_endpoint_auth_method="client_secret_post",  # noqa: S106 - a method's name
-            code_challenge_method="S256" if provider.pkce else None,
-            transport=GuardedTransport(self._hosts),
-            follow_redirects=False,
-            timeout=10,
-            trust_env=False,
-            **options,
-        )
+    def __init__(self, provider: Provider, callback: str, http: httpx.AsyncClient) -> None:
+        self._provider, self._callback, self._http = provider, callback, http
 
     async def discovered(self) -> Provider:
         """The provider with the endpoints its discovery document names; the document's issuer must be the one asked."""
@@ -84,73 +66,59 @@ class Exchange:
     async def start(self, state: str) -> tuple[str, dict[str, str]]:
         """The address to send the user to, and what must be remembered until the answer."""
         provider = await self.discovered()
-        if provider.oauth1:
-            return await self._start_oauth1(state)
         verifier, nonce = secrets.token_urlsafe(48), secrets.token_urlsafe(24)
         extra = {key: provider.variables[name] for key, name in provider.extra.items() if provider.variables.get(name)}
+        if provider.pkce:
+            extra |= {"code_challenge": create_s256_code_challenge(verifier), "code_challenge_method": "S256"}
         if provider.form_post:
             extra["response_mode"] = "form_post"
         if provider.profile == "id_token" or "openid" in provider.scope.split():
             extra["nonce"] = nonce
-        async with self._client() as client:
-            url, _ = client.create_authorization_url(
-                provider.authorize, state=state, code_verifier=verifier if provider.pkce else None, **extra
-            )
-        return url, {"verifier": verifier, "nonce": nonce}
-
-    async def _start_oauth1(self, state: str) -> tuple[str, dict[str, str]]:
-        async with self._oauth1(redirect_uri=f"{self._callback}?state={state}") as client:
-            try:
-                request_token = await client.fetch_request_token(self._provider.request_token)
-            except (AuthlibBaseError, httpx.HTTPError, ValueError) as error:
-                raise ExchangeError(type(error).__name__) from error
-            url = client.create_authorization_url(self._provider.authorize)
-        return url, {"token": request_token["oauth_token"], "secret": request_token["oauth_token_secret"]}
-
-    def _oauth1(self, **options: Any) -> AsyncOAuth1Client:
-        provider = self._provider
-        return AsyncOAuth1Client(
-            provider.client_id,
-            provider.client_secret,
-            transport=GuardedTransport(self._hosts),
-            follow_redirects=False,
-            timeout=10,
-            trust_env=False,
-            **options,
+        url = prepare_grant_uri(
+            provider.authorize, provider.client_id, "code", self._callback, provider.scope or None, state, **extra
         )
+        return url, {"verifier": verifier, "nonce": nonce}
 
     async def finish(self, answer: dict[str, str], kept: dict[str, str]) -> tuple[Tokens, Identity]:
         """Tokens and identity for the provider's answer."""
         provider = await self.discovered()
-        if provider.oauth1:
-            return await self._finish_oauth1(answer, kept)
-        code = answer.get("code")
-        if not code:
+        if not answer.get("code"):
             raise ExchangeError("no code")
-        async with self._client() as client:
-            try:
-                token = await client.fetch_token(
-                    provider.token,
-                    code=code,
-                    grant_type="authorization_code",
-                    code_verifier=kept.get("verifier") if provider.pkce else None,
-                )
-                tokens = Tokens(token["access_token"], token.get("refresh_token"), token.get("id_token"), dict(token))
-            except (AuthlibBaseError, httpx.HTTPError, ValueError, KeyError, TypeError) as error:
-                raise ExchangeError(type(error).__name__) from error
-        return tokens, await self._identity(provider, tokens, kept, answer)
+        tokens = await self._redeem(provider, answer["code"], kept)
+        return tokens, await self._identity(provider, tokens, kept)
 
-    async def _identity(self, provider: Provider, tokens: Tokens, kept: dict[str, str], answer: dict[str, str]) -> Identity:
+    async def _redeem(self, provider: Provider, code: str, kept: dict[str, str]) -> Tokens:
+        """The authorization code grant (RFC 6749, 4.1.3), the client's secret in the body."""
+        form = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": self._callback,
+            "client_id": provider.client_id,
+            "client_secret": _apple_secret(provider) if provider.secret == "apple" else provider.client_secret,  # noqa: S105
+        }
+        if provider.pkce:
+            form["code_verifier"] = kept["verifier"]
+        try:
+            given = await self._http.post(provider.token, data=form, headers={"accept": "application/json"})
+            given.raise_for_status()
+            token = given.json()
+            access, refresh, id_token = token["access_token"], token.get("refresh_token"), token.get("id_token")
+        except (httpx.HTTPError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ExchangeError(type(error).__name__) from error
+        if not isinstance(access, str) or not all(value is None or isinstance(value, str) for value in (refresh, id_token)):
+            raise ExchangeError("the answer holds no token")
+        return Tokens(access, refresh, id_token)
+
+    async def _identity(self, provider: Provider, tokens: Tokens, kept: dict[str, str]) -> Identity:
         if provider.profile == "id_token":
             if not tokens.id_token:
                 raise IdentityError("no id-token")
             keys = await keys_of(self._http, provider.jwks)
             claims = check_id_token(tokens.id_token, keys, provider.issuers, (provider.client_id,), kept.get("nonce"))
             return from_profile(provider, claims)
-        profile = await self._get(provider, provider.userinfo, tokens.access)
-        found = from_profile(provider, profile)
+        found = from_profile(provider, await self._get(provider, provider.userinfo, tokens.access))
         if provider.emails and not found.email:
-            found = _with_email(provider, found, await self._get(provider, provider.emails.url, tokens.access))
+            found = with_email(provider, found, await self._get(provider, provider.emails.url, tokens.access))
         return found
 
     async def _get(self, provider: Provider, url: str, access: str) -> Any:
@@ -164,22 +132,8 @@ class Exchange:
         except (httpx.HTTPError, ValueError) as error:
             raise IdentityError(type(error).__name__) from error
 
-    async def _finish_oauth1(self, answer: dict[str, str], kept: dict[str, str]) -> tuple[Tokens, Identity]:
-        if not secrets.compare_digest(answer.get("oauth_token", "").encode(), kept["token"].encode()):
-            raise ExchangeError("the answer is for another request")
-        async with self._oauth1(token=kept["token"], token_secret=kept["secret"]) as client:
-            try:
-                token = await client.fetch_access_token(self._provider.token, verifier=answer.get("oauth_verifier", ""))
-            except (AuthlibBaseError, httpx.HTTPError, ValueError, KeyError) as error:
-                raise ExchangeError(type(error).__name__) from error
-            try:
-                profile = (await client.get(self._provider.userinfo)).raise_for_status().json()
-            except (httpx.HTTPError, ValueError) as error:
-                raise IdentityError(type(error).__name__) from error
-        return Tokens(token["oauth_token"], None, None, dict(token)), from_profile(self._provider, profile)
 
-
-def _with_email(provider: Provider, identity: Identity, listed: Any) -> Identity:
+def with_email(provider: Provider, identity: Identity, listed: Any) -> Identity:
     """The identity with its primary address from the provider's list of addresses."""
     rule = provider.emails
     entries = listed.get(rule.list, []) if rule and rule.list and isinstance(listed, dict) else listed

@@ -19,6 +19,7 @@ from ..http import Call, authenticate, operation, redirect
 from ..models import SignUpOptions, storable
 from ..oauth import accounts
 from ..oauth.exchange import Exchange, ExchangeError
+from ..oauth.exchange1 import Exchange1
 from ..oauth.identity import IdentityError
 from ..oauth.providers import Provider
 from ..service import Service
@@ -37,10 +38,10 @@ def _provider(call: Call) -> Provider:
     return provider
 
 
-def _exchange(service: Service, provider: Provider) -> Exchange:
+def _exchange(service: Service, provider: Provider) -> Exchange | Exchange1:
     settings = service.settings
     callback = f"{settings.server_url}{settings.api_prefix}/signin/provider/{provider.name}/callback"
-    return Exchange(provider, callback, settings.provider_private_hosts, service.provider_http)
+    return (Exchange1 if provider.oauth1 else Exchange)(provider, callback, service.provider_http)
 
 
 def _options(request: Request) -> SignUpOptions:

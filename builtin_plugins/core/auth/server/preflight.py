@@ -1,0 +1,55 @@
+"""What must hold before the server listens, told in one line each where it does not."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+import asyncpg
+import httpx
+
+from . import sms
+from .claims import Claims
+from .keys import KeyRing
+from .oauth.providers import load_providers
+from .service import run_migrations
+from .settings import Settings
+
+log = logging.getLogger("nself.auth")
+
+
+class NotReadyError(Exception):
+    """The server cannot start; the text says why and never holds a password."""
+
+
+async def check(settings: Settings, patience: float = 20) -> None:
+    """Read keys, claims and providers, and reach the database: for up to `patience` seconds while it starts."""
+    KeyRing(settings.jwt_secret, settings.jwt_previous_secrets)
+    load_providers(settings.provider_variables)
+    sms.sender(settings)
+    async with httpx.AsyncClient() as http:
+        Claims(settings, http)
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            await _reach(settings)
+        except (OSError, asyncpg.CannotConnectNowError, asyncpg.ConnectionDoesNotExistError) as error:
+            if time.monotonic() > deadline:
+                raise NotReadyError(f"the database does not answer ({type(error).__name__})") from None
+            await asyncio.sleep(0.5)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
+            raise NotReadyError(f"the database refuses: {error}") from None
+        else:
+            return
+
+
+async def _reach(settings: Settings) -> None:
+    if settings.migrate_at_start:
+        await run_migrations(settings)
+    conn = await asyncpg.connect(settings.database_url)
+    try:
+        if not await conn.fetchval("SELECT to_regclass('auth.nself_outbox') IS NOT NULL"):
+            raise NotReadyError("the schema auth is not there: run the migrations, or set AUTH_MIGRATE_AT_START=true")
+    finally:
+        await conn.close()
