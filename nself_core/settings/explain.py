@@ -98,3 +98,29 @@ def shown(value: object) -> str:
 
 def _default(declared: Declared | None, loaded: LoadedSettings) -> str | None:
     return declared.default_for(loaded.in_force.cls) if declared else None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of ``nself config list``."""
+
+    name: str
+    value: str
+    where: str
+    owner: str
+    secret: bool
+    default: bool
+
+
+def rows(loaded: LoadedSettings, *, everything: bool = False, show: bool = False) -> list[Row]:
+    """The settings of an environment in order of name; without ``everything`` those that some source gives."""
+    found = []
+    names = {*loaded.merged.winners, *(loaded.checked.values if everything else ()), *loaded.to_be_made}
+    for name in sorted(names):
+        one = explain(loaded, name)
+        winner = loaded.merged.winners.get(name)
+        value = one.value if one.value is not None else winner.raw if winner else ""
+        if one.secret and show:
+            value = loaded.secrets.get(name, value)
+        found.append(Row(name, value, one.where, one.owner, one.secret, winner is None))
+    return found
