@@ -29,5 +29,6 @@ def provide_runtime(project: Project | None) -> Offer:
         load="builtin_plugins.runtimes.native.runtime:NativeRuntime",
         missing="builtin_plugins.runtimes.native.programs:missing",
         addressing="loopback",
+        prefix=".nself/native/conf/",
         priority=10,
     )
