@@ -1,0 +1,1 @@
+"""The demo project that `nself init --demo` makes: its files, as text."""
