@@ -1,0 +1,1 @@
+"""Who asks: admin secret, JWT, webhook, and the session variables they give."""

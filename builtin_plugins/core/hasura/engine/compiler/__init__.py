@@ -1,0 +1,1 @@
+"""From a GraphQL operation to SQL statements with parameters."""

@@ -1,0 +1,1 @@
+"""Connections, prepared statements and what the catalogue of PostgreSQL knows."""

@@ -1,0 +1,1 @@
+"""Event triggers, cron triggers and one-off scheduled events."""

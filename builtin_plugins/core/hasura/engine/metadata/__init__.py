@@ -1,0 +1,1 @@
+"""The metadata document: its store, its commands, its files."""

@@ -1,0 +1,84 @@
+"""The metadata document in `hdb_catalog.hdb_metadata`, with the version that keeps processes in step."""
+
+from __future__ import annotations
+
+import copy
+import uuid
+from typing import Any
+
+import orjson
+
+from ..db.pool import Pool
+from ..errors import EngineError
+from .tables import METADATA
+
+LOCK = 691_000_004
+CHANNEL = "hasura_schema_update"
+
+
+def empty() -> dict[str, Any]:
+    """Metadata with nothing tracked."""
+    source = {
+        "name": "default",
+        "kind": "postgres",
+        "tables": [],
+        "configuration": {
+            "connection_info": {"database_url": {"from_env": "HASURA_GRAPHQL_DATABASE_URL"}, "isolation_level": "read-committed"}
+        },
+    }
+    return {"version": 3, "sources": [source]}
+
+
+class Store:
+    """Reads and writes the document; a write names the version it is based on."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        self.instance = str(uuid.uuid4())
+
+    async def prepare(self) -> None:
+        """Make the tables that are missing."""
+        async with self.pool.transaction() as lease:
+            await lease.connection.execute(f"SELECT pg_advisory_xact_lock({LOCK})")
+            await lease.connection.execute(METADATA)
+
+    async def version(self) -> int:
+        """The version in force; 0 when nothing is stored."""
+        async with self.pool.lease() as lease:
+            return await lease.value("SELECT coalesce(max(resource_version), 0) FROM hdb_catalog.hdb_metadata", []) or 0
+
+    async def load(self) -> tuple[dict[str, Any], int]:
+        """The document and its version."""
+        async with self.pool.lease() as lease:
+            row = await lease.row("SELECT metadata, resource_version FROM hdb_catalog.hdb_metadata WHERE id = 1", [])
+        if row is None:
+            return empty(), 0
+        return orjson.loads(row["metadata"]), row["resource_version"]
+
+    async def save(self, document: dict[str, Any], based_on: int) -> int:
+        """Store a new document; refuses when another process was faster."""
+        text = orjson.dumps(document).decode()
+        async with self.pool.transaction() as lease:
+            await lease.connection.execute(f"SELECT pg_advisory_xact_lock({LOCK})")
+            current = await lease.value("SELECT max(resource_version) FROM hdb_catalog.hdb_metadata", []) or 0
+            if current != based_on:
+                message = f"metadata resource version referenced ({based_on}) did not match current version"
+                raise EngineError("conflict", message, "$", 409)
+            await lease.row(
+                "INSERT INTO hdb_catalog.hdb_metadata (id, metadata, resource_version) VALUES (1, ($1::text)::json, $2::int) "
+                "ON CONFLICT (id) DO UPDATE SET metadata = EXCLUDED.metadata, resource_version = EXCLUDED.resource_version",
+                [text, based_on + 1],
+            )
+            await lease.row(
+                "INSERT INTO hdb_catalog.hdb_schema_notifications (id, notification, resource_version, instance_id, updated_at) "
+                "VALUES (1, '{}', $1::int, ($2::text)::uuid, now()) ON CONFLICT (id) DO UPDATE SET "
+                "resource_version = EXCLUDED.resource_version, instance_id = EXCLUDED.instance_id, updated_at = now()",
+                [based_on + 1, self.instance],
+            )
+            await lease.connection.execute(f"NOTIFY {CHANNEL}")
+        return based_on + 1
+
+
+def clone(document: dict[str, Any]) -> dict[str, Any]:
+    """A copy that a command may change."""
+    return copy.deepcopy(document)

@@ -1,0 +1,1 @@
+"""Actions and remote schemas: root fields that other HTTP servers answer."""

@@ -1,0 +1,87 @@
+"""Root fields answered outside SQL: introspection, actions, remote schemas."""
+
+from __future__ import annotations
+
+import asyncio
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from graphql import DocumentNode, execute
+from graphql.language import ast
+
+from ..compiler.values import literal_value
+from ..errors import EngineError
+from ..schema.introspection import graphql_schema
+from ..schema.roles import role_schema
+from .actions import run_action
+
+if TYPE_CHECKING:
+    from ..compiler.plan import Part, Plan
+    from ..http.app import App
+
+REQUEST: ContextVar[dict[str, Any]] = ContextVar("graphql_request")
+
+
+class Outside:
+    """Answers the parts of a plan that are not SQL."""
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+
+    async def answer(self, parts: list[Part], plan: Plan, variables: dict[str, Any], session: dict[str, str]) -> dict[str, bytes]:
+        """JSON by alias."""
+        if plan.kind == "mutation":
+            found = [await self._one(part, variables) for part in parts]
+        else:
+            found = await asyncio.gather(*(self._one(part, variables) for part in parts))
+        return dict(zip((part.alias for part in parts), found, strict=True))
+
+    async def _one(self, part: Part, variables: dict[str, Any]) -> bytes:
+        kind, *rest = part.outside
+        if kind == "introspection":
+            return self._introspect(rest[0], variables)
+        if kind == "action":
+            return await run_action(self.app, rest[0], rest[1], variables, REQUEST.get())
+        raise EngineError("unexpected", f"nothing answers {part.alias}", "$", 500)
+
+    def _introspect(self, field: Any, variables: dict[str, Any]) -> bytes:
+        request = REQUEST.get()
+        session = request["session"]
+        family = self.app.engine.executor.cache[(request["text"], request["name"], session.role, session.backend)]
+        document = family.document
+        role = role_schema(self.app.engine.schema, session.role, session.backend)
+        key = ("introspection", session.role, session.backend)
+        schema = role.schema.role_cache.get(key)
+        if schema is None:
+            schema = role.schema.role_cache[key] = graphql_schema(role)
+        node = ast.FieldNode(
+            name=field.node.name,
+            alias=field.node.alias,
+            arguments=field.node.arguments,
+            directives=(),
+            selection_set=ast.SelectionSetNode(selections=tuple(s for part in field.sets for s in part.selections)),
+        )
+        operation = ast.OperationDefinitionNode(
+            operation=ast.OperationType.QUERY,
+            name=None,
+            variable_definitions=document.operation.variable_definitions,
+            directives=(),
+            selection_set=ast.SelectionSetNode(selections=(node,)),
+        )
+        result = execute(
+            schema, DocumentNode(definitions=(operation, *document.fragments.values())), variable_values=variables
+        )
+        if result.errors:
+            raise EngineError("validation-failed", result.errors[0].message, f"$.selectionSet.{field.name}")
+        return orjson.dumps((result.data or {}).get(field.alias))
+
+
+def plain_arguments(field: Any, variables: dict[str, Any]) -> dict[str, Any]:
+    """A field's arguments as plain values; absent variables are left out."""
+    found = {}
+    for argument in field.node.arguments or ():
+        if isinstance(argument.value, ast.VariableNode) and argument.value.name.value not in variables:
+            continue
+        found[argument.name.value] = literal_value(argument.value, variables)
+    return found

@@ -1,0 +1,1 @@
+"""Live queries and streaming subscriptions over WebSocket."""
