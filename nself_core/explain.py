@@ -10,10 +10,11 @@ from hookspecs.errors import UserError
 
 if TYPE_CHECKING:
     from hookspecs.models.service import Service
+    from hookspecs.models.settings import Settings
     from nself_core.stack.assemble import Assembly
 
 
-def explain(assembly: Assembly, path: str) -> list[dict[str, Any]]:
+def explain(assembly: Assembly, path: str, settings: Settings) -> list[dict[str, Any]]:
     """Rows of field, value, plugin, hook and the setting that decided (with its file and line, or ``None``).
 
     ``path`` is ``services.<name>[.<field>]`` or ``routes.<name>``.
@@ -24,7 +25,7 @@ def explain(assembly: Assembly, path: str) -> list[dict[str, Any]]:
         service = assembly.stack.find(name)
         if service is None:
             raise _unknown("service", name, [s.name for s in assembly.stack.services])
-        return _service(assembly, service, field)
+        return _service(assembly, service, field, settings)
     if kind == "routes" and rest:
         route = next((r for r in assembly.stack.routes if r.name == rest), None)
         if route is None:
@@ -39,7 +40,7 @@ def explain(assembly: Assembly, path: str) -> list[dict[str, Any]]:
     )
 
 
-def _service(assembly: Assembly, service: Service, field: str) -> list[dict[str, Any]]:
+def _service(assembly: Assembly, service: Service, field: str, settings: Settings) -> list[dict[str, Any]]:
     owner = assembly.owners.get(service.name, "")
     values = service.model_dump(mode="json", exclude={"provenance"})
     values["host_ports"] = {
@@ -60,12 +61,16 @@ def _service(assembly: Assembly, service: Service, field: str) -> list[dict[str,
     else:
         raise _unknown("field", first, list(values))
     prefix = f"services.{service.name}."
-    return [_row(prefix + k, v, owner, _origin(service, k)) for k, v in wanted.items()]
+    return [_row(prefix + k, v, owner, _origin(service, k, settings)) for k, v in wanted.items()]
 
 
-def _origin(service: Service, field: str) -> str | None:
-    origin = service.provenance.get(field) or service.provenance.get(field.partition(".")[0])
-    return str(origin) if origin else None
+def _origin(service: Service, field: str, settings: Settings) -> str | None:
+    """The setting that decided a field: what the plugin or the core noted, and for ports what each port names."""
+    first = field.partition(".")[0]
+    noted = [service.provenance.get(field) or service.provenance.get(first)]
+    if first in {"ports", "host_ports"}:
+        noted += [settings.because(port.variable) for port in service.ports if port.variable]
+    return ", ".join(dict.fromkeys(str(origin) for origin in noted if origin)) or None
 
 
 def _row(field: str, value: Any, plugin: str, setting: str | None) -> dict[str, Any]:

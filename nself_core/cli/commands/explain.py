@@ -31,7 +31,7 @@ def command(*, path: str, env: str | None, runtime: str | None, as_json: bool) -
     from nself_core.workspace import Workspace
 
     workspace = Workspace.open(env)
-    found = explain(workspace.assembly(workspace.runtime_name(runtime)), path)
+    found = explain(workspace.assembly(workspace.runtime_name(runtime)), path, workspace.loaded.settings)
     if as_json:
         output.print_json(found)
         return
