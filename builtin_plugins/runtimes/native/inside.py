@@ -1,0 +1,107 @@
+"""What runs inside the supervisor: counts restarts, writes each service's log with the time of each line.
+
+Loaded by supervisord as an RPC interface (``[rpcinterface:nself]``); its manual documents both that and the events.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from supervisor import events
+from supervisor.loggers import RotatingFileHandler
+from supervisor.states import ProcessStates, getProcessStateDescription
+
+LOG_BYTES = 10 * 1024 * 1024
+LOG_BACKUPS = 3
+
+_LONGEST = 64 * 1024  # a line without an end is cut here, so that a service cannot fill the supervisor's memory
+
+
+class Interface:
+    """The methods under ``nself.`` of the supervisor's XML-RPC."""
+
+    def __init__(self, supervisord: Any, logs: Path) -> None:
+        self._supervisord = supervisord
+        self._logs = logs
+        self._restarts: dict[str, int] = {}
+        self._files: dict[str, Any] = {}
+        self._rest: dict[tuple[str, str], bytes] = {}
+        events.subscribe(events.ProcessStateStartingEvent, self._starting)
+        events.subscribe(events.ProcessLogEvent, self._log)
+        events.subscribe(events.ProcessStateEvent, self._ended)
+
+    def pid(self) -> int:
+        """The supervisor's own process id."""
+        return os.getpid()
+
+    def states(self) -> list[dict[str, Any]]:
+        """Every process as it stands, in one answer."""
+        return [
+            {
+                "name": process.config.name,
+                "state": getProcessStateDescription(process.get_state()),
+                "pid": process.pid,
+                "started": float(process.laststart or 0),
+                "exit_code": -1 if process.exitstatus is None else process.exitstatus,
+                "restarts": self._restarts.get(process.config.name, 0),
+                "error": process.spawnerr or "",
+            }
+            for group in self._supervisord.process_groups.values()
+            for process in group.processes.values()
+        ]
+
+    def _starting(self, event: Any) -> None:
+        """A start out of STOPPED was asked for; out of any other state the supervisor heals."""
+        name = event.process.config.name
+        if event.from_state in (ProcessStates.EXITED, ProcessStates.BACKOFF):
+            self._restarts[name] = self._restarts.get(name, 0) + 1
+        else:
+            self._restarts[name] = 0
+
+    def _log(self, event: Any) -> None:
+        name = event.process.config.name
+        stream = "E" if event.channel == "stderr" else "O"
+        *lines, rest = (self._rest.get((name, stream), b"") + event.data).split(b"\n")
+        if len(rest) > _LONGEST:
+            lines.append(rest)
+            rest = b""
+        self._rest[(name, stream)] = rest
+        self._write(name, stream, lines)
+
+    def _ended(self, event: Any) -> None:
+        """The last line of a process may have had no end of line."""
+        if isinstance(event, (events.ProcessStateExitedEvent, events.ProcessStateStoppedEvent, events.ProcessStateBackoffEvent)):
+            name = event.process.config.name
+            for stream in "OE":
+                rest = self._rest.pop((name, stream), b"")
+                if rest:
+                    self._write(name, stream, [rest])
+
+    def _write(self, name: str, stream: str, lines: list[bytes]) -> None:
+        if not lines:
+            return
+        now = time.time()
+        head = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(now))}.{int(now % 1 * 1e6):06d}Z {stream} ".encode()
+        file = self._files.get(name)
+        if file is None:
+            file = RotatingFileHandler(str(self._logs / f"{name}.log"), "ab", LOG_BYTES, LOG_BACKUPS)
+            file.setFormat("%(message)s")
+            self._files[name] = file
+        file.emit(_Line(b"".join(head + line.rstrip(b"\r") + b"\n" for line in lines)))
+
+
+class _Line:
+    """What the supervisor's log handlers ask of a record."""
+
+    kw: dict[str, Any] = {}  # noqa: RUF012  never changed
+
+    def __init__(self, content: bytes) -> None:
+        self.msg = content
+
+
+def make(supervisord: Any, logs: str) -> Interface:
+    """The factory that the configuration names."""
+    return Interface(supervisord, Path(logs).absolute())
