@@ -12,7 +12,6 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +35,12 @@ def load(home: Path) -> tuple[Found, ...]:
         return tuple(Found(**one) for one in stored["plugins"])
     found = tuple(scan(str(home), folders))
     watched = sorted({_watched(one, folders) for one in found} - {""})
-    _write(place, {"key": key, "watched": [[path, _stamp(path)] for path in watched], "plugins": [asdict(one) for one in found]})
+    _write(place, {"key": key, "watched": [[path, _stamp(path)] for path in watched], "plugins": [_plain(one) for one in found]})
     return found
+
+
+def _plain(one: Found) -> dict[str, Any]:
+    return {name: getattr(one, name) for name in Found.__slots__}
 
 
 def _key(home: str, folders: Sequence[str]) -> dict[str, Any]:
@@ -98,7 +101,7 @@ def _write(place: str, content: dict[str, Any]) -> None:
         handle, made = tempfile.mkstemp(dir=folder, prefix=".index-")
         try:
             with open(handle, "w", encoding="utf-8") as file:  # noqa: PTH123
-                json.dump(content, file, separators=(",", ":"))
+                file.write(json.dumps(content, separators=(",", ":")))  # `json.dump` does without the C encoder
             os.replace(made, place)  # noqa: PTH105
         except OSError:
             with suppress(OSError):
