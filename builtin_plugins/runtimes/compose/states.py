@@ -120,7 +120,9 @@ def _health(state: Mapping[str, Any], status: str, probe: Probe) -> str:
 def _last_check(state: Mapping[str, Any]) -> str:
     log = state.get("Health", {}).get("Log") or []
     lines = str(log[-1].get("Output", "")).strip().splitlines() if log else []
-    return lines[-1][:200] if lines else ""
+    if lines:
+        return lines[-1][:200]
+    return f"its health check ends with exit code {log[-1].get('ExitCode')} and says nothing" if log else ""
 
 
 def _ports(full: Mapping[str, Any]) -> Iterable[str]:
