@@ -108,7 +108,7 @@ def test_every_listing_speaks_json() -> None:
     plain = [
         " ".join(path)
         for path, command in every_command()
-        if path[-1] in {"list", "status", "health", "urls", "doctor", "show", "explain", "diff", "validate", "version", "get"}
+        if path[-1] in {"list", "status", "health", "urls", "doctor", "show", "explain", "diff", "validate", "version"}
         and not isinstance(command, click.Group)
         and "--json" not in [spelling for param in command.params for spelling in param.opts]
     ]

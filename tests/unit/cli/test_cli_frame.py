@@ -137,7 +137,7 @@ def test_an_unknown_shell_is_wrong_usage(nself: Nself) -> None:
 
 def complete(nself: Nself, *words: str) -> list[str]:
     nself.environ.update(_NSELF_COMPLETE="bash_complete", COMP_WORDS=" ".join(("nself", *words)), COMP_CWORD=str(len(words)))
-    return [line.partition(",")[2] for line in nself(check=False).stdout.splitlines()]
+    return [line.partition(",")[2] for line in nself(check=False).stdout.splitlines() if line]
 
 
 def test_commands_are_completed(nself: Nself) -> None:
