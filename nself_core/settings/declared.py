@@ -180,17 +180,20 @@ class Declarations:
         """Every name with braces."""
         return [declared.name for declared in self._patterns]
 
-    def owner_elsewhere(self, name: str) -> str | None:
-        """The command that would bring the plugin which reads a variable nobody here declares."""
+    def owner_elsewhere(self, name: str, *, prefixes: bool = True) -> str | None:
+        """The command that would bring the plugin which reads a variable nobody here declares.
+
+        With ``prefixes`` also where only the beginning of the name is a plugin's.
+        """
         for written, plugin in self._disabled.items():
             if written == name or ("{" in written and compile_pattern(written).match(name)):
                 return f"nself plugin allow {plugin}"
         known = self._known_elsewhere()
         found = known.get("variables", {}).get(name)
-        if found is None:
-            prefixes = known.get("prefixes", {})
-            prefix = max((p for p in prefixes if name.startswith(p)), key=len, default=None)
-            found = prefixes[prefix] if prefix else None
+        if found is None and prefixes:
+            beginnings = known.get("prefixes", {})
+            prefix = max((p for p in beginnings if name.startswith(p)), key=len, default=None)
+            found = beginnings[prefix] if prefix else None
         return f"nself plugin install {found}" if found else None
 
     def _known_elsewhere(self) -> Mapping[str, Any]:

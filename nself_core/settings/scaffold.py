@@ -126,6 +126,7 @@ class Scaffold:
                     path.rmdir()
             else:
                 path.unlink(missing_ok=True)
+        finish(self.root)
 
     def write(self, label: str, text: str, mode: int = 0o644) -> None:
         """Write a file of the project; an old one is kept in mind until all is done."""
@@ -153,6 +154,37 @@ class Scaffold:
         if missing:
             head = text if not text or text.endswith("\n") else text + "\n"
             self.write(".gitignore", head + ("\n" if head else "") + "# nself\n" + "\n".join(missing) + "\n")
+
+
+_UNFINISHED = Path(".nself") / "init-unfinished"
+
+
+def begin(root: Path, labels: Iterable[str]) -> None:
+    """Note which files are about to be made, so that the next run can take back what a killed one left."""
+    from nself_core.workspace import make_state
+
+    make_state(root / ".nself")
+    edit.write(root / _UNFINISHED, "".join(f"{label}\n" for label in labels if not (root / label).exists()))
+
+
+def finish(root: Path) -> None:
+    """All is written, or all is taken back."""
+    (root / _UNFINISHED).unlink(missing_ok=True)
+
+
+def take_back(root: Path) -> list[str]:
+    """Remove what an interrupted run had made; returns the files."""
+    note = root / _UNFINISHED
+    if not note.is_file():
+        return []
+    gone = [label for label in note.read_text(encoding="utf-8").splitlines() if (root / label).is_file()]
+    for label in gone:
+        (root / label).unlink()
+    for folder in (root / FOLDER / "dev", root / FOLDER):
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+    note.unlink()
+    return gone
 
 
 def keep_old(root: Path) -> Path | None:
@@ -195,11 +227,8 @@ def switches(manifests: Iterable[Mapping[str, object]]) -> list[tuple[str, str]]
         settings = manifest.get("settings")
         for setting in settings if isinstance(settings, list) else ():
             switch = setting["name"].endswith("_ENABLED") and setting.get("type") == "bool"
-            if (
-                switch
-                and not any(setting.get(key) for key in ("unused", "refused", "when"))
-                and setting.get("default") == "false"
-            ):
+            off = setting.get("default") == "false"
+            if switch and off and not any(setting.get(key) for key in ("unused", "refused", "when")):
                 found.append((setting["name"], str(setting["help"])))
                 break
     return found

@@ -19,9 +19,8 @@ def problem(entry: Entry, text: str, declarations: Declarations) -> Problem:
     """What to say of an unknown variable."""
     name = entry.spelling
     near = nearest(name, declarations)
-    command = declarations.owner_elsewhere(name)
-    exact = command is not None and near is None
-    if command and (exact or near is None):
+    command = declarations.owner_elsewhere(name, prefixes=near is None)
+    if command:
         off = text.strip().lower() in FALSE and name.endswith("_ENABLED")
         plugin = command.split()[-1]
         message = f"{name} belongs to the plugin {plugin}, which is not {'enabled' if ' allow ' in command else 'installed'}"
@@ -54,7 +53,7 @@ def generic_problems(generic: Mapping[str, Any], services: Iterable[str], declar
             message = f"{name} is read by nothing: the service is off"
             found.append(Problem("note", message, where, name, f"turn it on with {service}_ENABLED=true", "setting-off"))
             continue
-        near = get_close_matches(service, known, n=1, cutoff=0.7)
+        near = get_close_matches(service, known, n=1, cutoff=0.6)
         near = near or get_close_matches(name, declarations.names(), n=1, cutoff=_CLOSE)
         command = declarations.owner_elsewhere(name)
         if not near and command:

@@ -56,6 +56,9 @@ def command(
     from nself_core.settings import Declarations, scaffold
 
     root = Path.cwd()
+    gone = scaffold.take_back(root)
+    if gone:
+        output.tell(f"note: an earlier nself init was interrupted; what it had made is removed: {', '.join(gone)}")
     scaffold.require_free(root, force=force)
     plugins = PluginManager.open(paths.home(), root)
     declarations = Declarations.of(plugins.manifests())
@@ -165,16 +168,19 @@ def _write(root: Path, wish: Wish, declarations: Declarations, *, force: bool) -
     from nself_core.settings.provision import provision
 
     kept = scaffold.keep_old(root) if force else None
+    files = scaffold.files(wish, declarations)
+    secrets = secrets_path(root, "dev")
+    scaffold.begin(root, [*files, str(secrets.relative_to(root)), f"{FOLDER}/.gitignore"])
     with scaffold.Scaffold(root) as site:
-        for label, text in scaffold.files(wish, declarations).items():
+        for label, text in files.items():
             site.write(label, text, 0o600 if label == ".env" else 0o644)
         site.ignore()
-        secrets = secrets_path(root, "dev")
         site.note(secrets)
         site.note(root / FOLDER / ".gitignore")
         loaded = load(root, declarations, env="dev", environ=_quiet_environ())
         provision(root, "dev", loaded.to_be_made)
         site.written.append(str(secrets.relative_to(root)))
+    scaffold.finish(root)
     return site.written, str(kept.relative_to(root)) if kept else ""
 
 
