@@ -1,14 +1,8 @@
-"""Where the native proxy is, and what it needs before it starts."""
+"""Where the native proxy's program is."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from hookspecs import NativeContext
-
-_TEMPORARY = ("client_body_temp", "proxy_temp", "fastcgi_temp", "uwsgi_temp", "scgi_temp")
 
 
 def nginx() -> str | None:
@@ -21,10 +15,3 @@ def nginx() -> str | None:
         return None
     found = sorted(Path(spec.submodule_search_locations[0]).glob("bin/*/nginx"))
     return next((str(path) for path in found if os.access(path, os.X_OK)), None)
-
-
-def prepare(context: NativeContext) -> None:
-    """Make the folders for bodies and answers that do not fit in memory."""
-    run = context.place("run")
-    for name in _TEMPORARY:
-        (run / name).mkdir(mode=0o700, exist_ok=True)

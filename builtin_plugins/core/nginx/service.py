@@ -124,11 +124,12 @@ def _mounts(project: Project) -> tuple[Mount, ...]:
 def _native() -> Native:
     return Native(
         command=(
-            Program(name=NAME), "-p", Place(of="run"), "-c", Place(of="config", name=f"{FOLDER}/nginx.conf"),
+            # The file as it was rendered: its paths to the certificate and the user's own sites are relative to it. Folders for
+            # bodies that do not fit in memory are made below -p.
+            Program(name=NAME), "-p", Place(of="run"), "-c", Place(of="project", name=f".nself/native/conf/{FOLDER}/nginx.conf"),
             "-e", "stderr", "-g", "daemon off;",
         ),
         programs=(NativeProgram(name=NAME, names=("nginx",), locate=f"{_HERE}:nginx", install="pip install 'nself[native]'"),),
-        prepare=f"{_HERE}:prepare",
         stop_signal="QUIT",
         reload_signal="HUP",
     )  # fmt: skip
