@@ -82,13 +82,13 @@ class Proxy:
 
 @pytest.fixture
 def proxy(nself: Nself, own_home: Path, upstream: int) -> Iterator[Proxy]:
-    http_port, https_port, dead = nginx_tree.free_ports(3)
+    http_port, https_port, dead, api = nginx_tree.free_ports(4)
     (nself.folder / ".env").write_text(
         f"PROJECT_NAME=proxy\nBASE_DOMAIN={DOMAIN}\nNGINX_PORT={http_port}\nNGINX_SSL_PORT={https_port}\n"
         f"FRONTEND_APP_1_NAME=app\nFRONTEND_APP_1_PORT={upstream}\n"
         f"INTERNAL_ROUTE_1_NAME=dead\nINTERNAL_ROUTE_1_TARGET=localhost:{dead}\n"
         f"INTERNAL_ROUTE_2_NAME=slow\nINTERNAL_ROUTE_2_TARGET=localhost:{upstream}\nINTERNAL_ROUTE_2_RATE_ZONE=upload\n"
-        "RATE_LIMIT_UPLOAD_RATE=1r/m\n"
+        f"RATE_LIMIT_UPLOAD_RATE=1r/m\nHASURA_PORT={api}\n"
     )
     nself("build")
     with nginx_tree.running(nginx_tree.native_tree(nself.folder), http_port):
@@ -113,7 +113,7 @@ def test_a_client_cannot_forge_its_address(proxy: Proxy) -> None:
 def test_old_tls_is_refused(proxy: Proxy) -> None:
     proxy.context.minimum_version = proxy.context.maximum_version = ssl.TLSVersion.TLSv1_1
     proxy.context.set_ciphers("ALL:@SECLEVEL=0")
-    with pytest.raises(ssl.SSLError, match="(?i)alert protocol version"):
+    with pytest.raises(ssl.SSLError, match=r"(?i)alert protocol version"):
         proxy.connect(f"app.{DOMAIN}")
 
 
