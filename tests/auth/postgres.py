@@ -25,8 +25,8 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def running_postgres() -> Iterator[str]:
-    """The URL of a fresh server's database `auth_tests`. PostgreSQL refuses root, so root hands it to `nobody`."""
+def running_postgres(*, durable: bool = False) -> Iterator[str]:
+    """The URL of a fresh server. PostgreSQL refuses root, so root hands it to `nobody`; `durable` keeps fsync on."""
     folder = Path(tempfile.mkdtemp(prefix="nself-auth-pg-", dir="/tmp"))
     program = folder / "pg0"
     shutil.copy2(Path(pg0.__file__).parent / "bin" / "pg0", program)
@@ -48,7 +48,12 @@ def running_postgres() -> Iterator[str]:
         if done.returncode:
             raise RuntimeError(f"pg0 {arguments[0]} failed:\n{log.read_text('utf-8', 'replace')[-2000:]}")
 
-    options = ["fsync=off", "listen_addresses=127.0.0.1", "max_connections=60", f"unix_socket_directories={folder}"]
+    options = [
+        f"fsync={'on' if durable else 'off'}",
+        "listen_addresses=127.0.0.1",
+        "max_connections=60",
+        f"unix_socket_directories={folder}",
+    ]
     flags = [part for option in options for part in ("-c", option)]
     try:
         run("start", "--name", "auth", "--port", str(port), "--data-dir", str(folder / "data"), "-P", PASSWORD, *flags)

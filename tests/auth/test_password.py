@@ -66,6 +66,7 @@ async def test_a_link_counts_once(start) -> None:
     harness = await start()
     await harness.sign_up(redirectTo="http://app.test/welcome?x=1")
     mail = await harness.mail("ada@example.com", "email-verify")
+    assert (await harness.client.head(link_of(mail))).status_code == 405, "looking at a link does not use it up"
     first = await harness.follow(mail)
     assert first["x"] == "1"
     assert (await harness.follow(mail))["error"] == "invalid-ticket"

@@ -11,7 +11,7 @@ WINDOW_SECONDS = 3600
 
 async def failed(conn: asyncpg.Pool | asyncpg.Connection, purpose: str, subject: str) -> int:
     """Count a wrong guess; the number in the current window."""
-    return await conn.fetchval(
+    count: int = await conn.fetchval(
         """INSERT INTO auth.nself_attempts AS a (purpose, subject, failures, since) VALUES ($1, $2, 1, now())
            ON CONFLICT (purpose, subject) DO UPDATE SET
              failures = CASE WHEN a.since < now() - make_interval(secs => $3) THEN 1 ELSE a.failures + 1 END,
@@ -21,6 +21,7 @@ async def failed(conn: asyncpg.Pool | asyncpg.Connection, purpose: str, subject:
         subject,
         float(WINDOW_SECONDS),
     )
+    return count
 
 
 async def blocked(conn: asyncpg.Pool | asyncpg.Connection, purpose: str, subject: str) -> bool:

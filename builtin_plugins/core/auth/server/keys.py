@@ -71,9 +71,9 @@ def _parse(raw: dict[str, Any], source: str, *, signs: bool) -> JwtKey:
             verifying: Key = OctKey.import_key(material.encode(), parameters)
             signing: Key | None = verifying
         else:
-            verifying = family.import_key(material, parameters)  # type: ignore[attr-defined]
+            verifying = family.import_key(material, parameters)
             private = raw.get("signing_key")
-            signing = family.import_key(private, parameters) if private else None  # type: ignore[attr-defined]
+            signing = family.import_key(private, parameters) if private else None
     except (ValueError, JoseError) as error:
         raise SettingsError(f"{source}: the {kind} key cannot be read ({type(error).__name__})") from None
     if signs and (signing is None or not signing.is_private):
@@ -119,6 +119,8 @@ class KeyRing:
     ) -> str:
         """An access token for `subject`. `session` (claim `sid`) tells which of its sessions it belongs to."""
         key = self.current
+        if key.signing is None:
+            raise InvalidTokenError
         issued = int(time.time() if now is None else now)
         claims: dict[str, Any] = {
             "sub": subject,

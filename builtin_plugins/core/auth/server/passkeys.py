@@ -163,7 +163,7 @@ async def store_key(
         raise ApiError("invalid-request", message="the credential does not verify") from None
     transports = ",".join(t for t in credential.response.transports or [] if t in _TRANSPORTS)
     try:
-        return await conn.fetchval(
+        key_id: UUID = await conn.fetchval(
             """INSERT INTO auth.user_security_keys (user_id, credential_id, credential_public_key, counter, transports, nickname)
                VALUES ($1, $2, $3, $4, $5, $6) RETURNING id""",
             ceremony.user_id,
@@ -175,6 +175,7 @@ async def store_key(
         )
     except asyncpg.UniqueViolationError:
         raise ApiError("invalid-request", message="the security key is registered already") from None
+    return key_id
 
 
 async def assertion(service: Service, credential: AssertionCredential, purpose: str) -> SecurityKey:

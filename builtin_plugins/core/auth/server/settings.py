@@ -156,8 +156,8 @@ class Settings(BaseModel):
     apple_audience: Csv = Field((), alias="AUTH_PROVIDER_APPLE_AUDIENCE")
     google_audience: Csv = Field((), alias="AUTH_PROVIDER_GOOGLE_AUDIENCE")
 
-    rate_limits: RateLimits = Field(default_factory=RateLimits)
-    smtp: Smtp = Field(default_factory=Smtp)
+    rate_limits: RateLimits = Field(default_factory=lambda: RateLimits.model_validate({}))
+    smtp: Smtp = Field(default_factory=lambda: Smtp.model_validate({}))
     # AUTH_PROVIDER_* as they stand; `oauth.providers` reads them by the names its table gives.
     provider_variables: dict[str, str] = Field(default_factory=dict, repr=False)
 
