@@ -49,8 +49,8 @@ def _environments_of(root: Path) -> set[str]:
 def _services_of(root: Path) -> set[str]:
     names: set[str] = set()
     try:
-        ports = json.loads((root / ".nself" / "ports.json").read_text())
-        names |= {key.partition("/")[0] for key in ports.get("ports", ports)}
+        ports = json.loads((root / ".nself" / "ports.json").read_text())  # runtime → environment → "service/port" → number
+        names |= {key.partition("/")[0] for by_environment in ports.values() for keys in by_environment.values() for key in keys}
     except (OSError, ValueError, AttributeError):
         pass
     try:

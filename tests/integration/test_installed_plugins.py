@@ -7,6 +7,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
 
@@ -185,3 +186,18 @@ def test_a_start_up_cannot_be_told_the_plugin_is_allowed_by_the_project(room: Ro
     assert not mark.exists()
     assert "plugin example is left out" in told
     assert "nself plugin allow example" in told
+
+
+def test_the_plugins_service_runs_natively_and_answers(room: Room) -> None:
+    room("plugin", "allow", "example")
+    room("build")
+    try:
+        room("start", "greeter", "--runtime", "native")
+        ports = json.loads((room.project / ".nself" / "ports.json").read_text())
+        port = ports["native"]["dev"]["greeter/http"]
+        answer = httpx.get(f"http://127.0.0.1:{port}/", timeout=30)
+        assert answer.json() == {"greeting": "good morning"}
+    finally:
+        room("stop")
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"http://127.0.0.1:{port}/", timeout=30)

@@ -152,7 +152,9 @@ def test_services_environments_and_plugins_are_completed(nself: Nself) -> None:
     (folder / ".env.qa").touch()
     (folder / ".environments" / "staging").mkdir(parents=True)
     (folder / "docker-compose.yml").write_text("services:\n  database: {}\n  dashboard: {}\n  cache: {}\n")
-    assert complete(nself, "logs", "da") == ["dashboard", "database"]
+    (folder / ".nself").mkdir()
+    (folder / ".nself" / "ports.json").write_text('{"native": {"dev": {"daemon/http": 8000}}}')
+    assert complete(nself, "logs", "da") == ["daemon", "dashboard", "database"]
     assert complete(nself, "build", "--env", "") == ["dev", "qa", "staging"]
     assert "core-custom" in complete(nself, "plugin", "status", "core-")
 
