@@ -30,8 +30,10 @@ def urls(stack: Stack, *, dev: bool) -> list[Url]:
         found += _links(stack, service, dev=dev)
         found += _ports(stack, service)
     kinds = ["route", "frontend", "external", "link", "port"]
-    unique = list({(u.kind, u.url, u.label): u for u in found if u is not None}.values())
-    return sorted(unique, key=lambda u: (kinds.index(u.kind), u.label, u.url))
+    unique: dict[tuple[str, str], Url] = {}
+    for url in found:
+        unique.setdefault((url.url, url.label), url)
+    return sorted(unique.values(), key=lambda u: (kinds.index(u.kind), u.label, u.url))
 
 
 def has_edge(stack: Stack) -> bool:
@@ -69,7 +71,7 @@ def _base(stack: Stack, service: Service, port: str) -> str | None:
             if route.target.kind == "service" and str(route.target.port) == port:
                 return stack.public_url(route)
     number = stack.ports.get(service.name, port)
-    return f"http://127.0.0.1:{number}" if number else None
+    return f"http://127.0.0.1{_suffix('http', number)}" if number else None
 
 
 def _ports(stack: Stack, service: Service) -> list[Url]:
@@ -82,5 +84,12 @@ def _ports(stack: Stack, service: Service) -> list[Url]:
             scheme = "https" if port.edge and port.name == "https" else "http" if port.protocol in {"http", "grpc"} else "tcp"
             host = "127.0.0.1" if port.bind in {"127.0.0.1", "0.0.0.0"} else port.bind  # noqa: S104  compared, not bound
             copy = f" #{instance}" if service.replicas > 1 else ""
-            made.append(Url("port", f"{service.name}{copy} ({port.name})", f"{scheme}://{host}:{number}", service.name))
+            made.append(
+                Url("port", f"{service.name}{copy} ({port.name})", f"{scheme}://{host}{_suffix(scheme, number)}", service.name)
+            )
     return made
+
+
+def _suffix(scheme: str, number: int) -> str:
+    """The port as it stands in an address: nothing where the scheme means it anyway."""
+    return "" if {"http": 80, "https": 443}.get(scheme) == number else f":{number}"
