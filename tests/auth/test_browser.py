@@ -16,6 +16,7 @@ import pytest
 from .browser import Browser, missing
 from .harness import PASSWORD, Harness, MailSink, link_of, variables
 from .postgres import free_port
+from .test_graphql import FIRST, engine, track
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=f"not installed: {missing()}")
 
@@ -83,10 +84,19 @@ async def in_page(browser: Browser, script: str, *arguments: object) -> dict:
     return await asyncio.to_thread(browser.run, f"const base = given[0]; {CALL} {script}", *arguments)
 
 
-async def test_a_visit(base: str, frontend: str, mail_sink: MailSink) -> None:
+async def test_a_visit(base: str, frontend: str, database_url: str, mail_sink: MailSink) -> None:
+    async with engine(database_url, HASURA_GRAPHQL_JWT_SECRET=FIRST) as graphql:
+        await track(graphql, database_url)
+        await visit(base, frontend, str(graphql.base_url).rstrip("/"), mail_sink)
+
+
+async def visit(base: str, frontend: str, graphql: str, mail_sink: MailSink) -> None:
+    """Sign up, verify by mail, sign in, query GraphQL as `user`, refresh, sign out."""
     with Browser() as browser:
         browser.open(frontend)
         user = {"email": "ada@example.com", "password": PASSWORD}
+        other = {"email": "bob@example.com", "password": PASSWORD}
+        await in_page(browser, 'return call("/signup/email-password", given[1])', base, other)
         answer = await in_page(browser, 'return call("/signup/email-password", given[1])', base, user)
         assert answer == {"status": 200, "body": {"session": None}}
         refused = await in_page(browser, 'return call("/signin/email-password", given[1])', base, user)
@@ -106,7 +116,12 @@ async def test_a_visit(base: str, frontend: str, mail_sink: MailSink) -> None:
         signed_in = (await in_page(browser, 'return call("/signin/email-password", given[1])', base, user))["body"]["session"]
         shown = await in_page(browser, 'return call("/user", undefined, given[1])', base, signed_in["accessToken"])
         assert shown["body"]["email"] == "ada@example.com"
+        body = {"query": "{ users { email } }"}
+        rows = await in_page(browser, 'return call("/v1/graphql", given[1], given[2])', graphql, body, signed_in["accessToken"])
+        assert rows["body"] == {"data": {"users": [{"email": "ada@example.com"}]}}
         token = {"refreshToken": signed_in["refreshToken"]}
+        renewed = (await in_page(browser, 'return call("/token", given[1])', base, token))["body"]
+        token = {"refreshToken": renewed["refreshToken"]}
         assert (await in_page(browser, 'return call("/signout", given[1])', base, token))["body"] == "OK"
         assert (await in_page(browser, 'return call("/token", given[1])', base, token))["status"] == 401
 

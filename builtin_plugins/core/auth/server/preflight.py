@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from importlib.util import find_spec
 
 import asyncpg
 import httpx
@@ -14,7 +15,7 @@ from .claims import Claims
 from .keys import KeyRing
 from .oauth.providers import load_providers
 from .service import run_migrations
-from .settings import Settings
+from .settings import Settings, SettingsError
 
 log = logging.getLogger("nself.auth")
 
@@ -28,6 +29,8 @@ async def check(settings: Settings, patience: float = 20) -> None:
     KeyRing(settings.jwt_secret, settings.jwt_previous_secrets)
     load_providers(settings.provider_variables)
     sms.sender(settings)
+    if settings.mfa_enabled and find_spec("segno") is None:
+        raise SettingsError("AUTH_MFA_ENABLED needs the library segno (pip install segno)")
     async with httpx.AsyncClient() as http:
         Claims(settings, http)
     deadline = time.monotonic() + patience
