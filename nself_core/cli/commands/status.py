@@ -77,7 +77,7 @@ def read_states(workspace: Workspace, name: str) -> list[ServiceState]:
                 name=service.name,
                 category=service.category,
                 status="unavailable" if why else "stopped",
-                reason=why,
+                reason=why or "",
             )
         )
     return found
