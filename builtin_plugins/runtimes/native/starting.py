@@ -8,7 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from builtin_plugins.runtimes.native import programs
+from builtin_plugins.runtimes.native import programs, stopping
 from builtin_plugins.runtimes.native.context import Context
 from builtin_plugins.runtimes.native.daemon import Daemon
 from builtin_plugins.runtimes.native.instances import Instance, Spec
@@ -27,6 +27,14 @@ _GIVE_UP = 4  # starts in a row that ended at once
 
 Outcome = str
 """``""`` for healthy (or completed), else why not."""
+
+
+@dataclass
+class _Ready:
+    """A spec to start with. ``running``: its old process runs yet, so ``prepare`` waits until that has been stopped."""
+
+    spec: Spec
+    running: bool
 
 
 @dataclass
@@ -77,11 +85,11 @@ class Starter:
     def _may_start(self, name: str, outcomes: dict[str, Outcome]) -> bool:
         return all(other in outcomes for other, _, _ in self._needs(name))
 
-    def _prepare(self, name: str) -> list[Spec | None]:
+    def _prepare(self, name: str) -> list[_Ready | None]:
         """Resolve each instance and prepare those that will be started; ``None`` for one that may stay as it is."""
-        return [self._prepare_one(instance) for instance in self.instances[name]]
+        return [self._resolve(instance) for instance in self.instances[name]]
 
-    def _prepare_one(self, instance: Instance) -> Spec | None:
+    def _resolve(self, instance: Instance) -> _Ready | None:
         service = instance.service
         spec = instance.spec()
         known = Spec.read(instance.spec_path)
@@ -90,13 +98,20 @@ class Starter:
             done = service.one_shot and state.state == "EXITED" and state.exit_code == 0 and known.config == spec.config
             if done or (state.alive and not service.one_shot and self._keeps(instance, known, spec)):
                 return None
+        # what runs is stopped first, and only when its turn comes
+        late = state is not None and (state.alive or state.state == "BACKOFF")
+        if not late:
+            self._prepare_one(instance, spec)
+        return _Ready(spec, late)
+
+    def _prepare_one(self, instance: Instance, spec: Spec) -> None:
+        service = instance.service
         for note in instance.notes:
             self.progress(service.name, "note", note)
         if instance.native.prepare:
             self.progress(service.name, "preparing", "")
             programs.load(instance.native.prepare)(Context(self.project, self.stack, instance, spec.env))
             instance.seal(spec)
-        return spec
 
     def _keeps(self, instance: Instance, known: Spec, spec: Spec) -> bool:
         """Whether a running process may stay. Changed configuration is read again on a signal, where there is one."""
@@ -111,16 +126,16 @@ class Starter:
         self.progress(instance.service.name, "reloaded", "its configuration changed")
         return True
 
-    def _bring_up(self, name: str, prepared: Future[list[Spec | None]], outcomes: dict[str, Outcome]) -> Outcome:
+    def _bring_up(self, name: str, prepared: Future[list[_Ready | None]], outcomes: dict[str, Outcome]) -> Outcome:
         failed = [other for other, required, _ in self._needs(name) if required and outcomes[other]]
         if failed:
             prepared.exception()
             return self._told(name, f"it needs {', '.join(failed)}, which did not come up")
         try:
             specs = prepared.result()
-            for instance, spec in zip(self.instances[name], specs, strict=True):
-                if spec is not None:
-                    self._launch(instance, spec)
+            for instance, ready in zip(self.instances[name], specs, strict=True):
+                if ready is not None:
+                    self._launch(instance, ready)
             for instance in self.instances[name]:
                 reason = self._await(instance)
                 if reason:
@@ -137,14 +152,12 @@ class Starter:
         self.progress(name, "failed", reason)
         return reason
 
-    def _launch(self, instance: Instance, spec: Spec) -> None:
-        rpc = self.daemon.rpc
-        state = rpc.states().get(instance.name)
-        if state and (state.alive or state.state == "BACKOFF"):
-            self.progress(instance.service.name, "restarting", "what it runs with changed" if state.alive else "")
-            rpc.stop(instance.name)
-            while (state := rpc.states().get(instance.name)) and state.alive:
-                time.sleep(_PAUSE)
+    def _launch(self, instance: Instance, ready: _Ready) -> None:
+        rpc, spec = self.daemon.rpc, ready.spec
+        if ready.running:
+            self.progress(instance.service.name, "restarting", "")
+            stopping.stop_one(self.daemon, instance.name)
+            self._prepare_one(instance, spec)
         taken = self._prober.taken(instance)
         if taken:
             numbers = ", ".join(str(port) for port in taken)

@@ -38,12 +38,18 @@ def stop(daemon: Daemon, services: list[Service], progress: Progress) -> None:
         running = [name for name in names if name in states and states[name].state in {"STARTING", "RUNNING", "BACKOFF"}]
         if running:
             with ThreadPoolExecutor(max_workers=len(running)) as pool:
-                list(pool.map(lambda name: _stop_one(daemon, name, progress), running))
+                list(pool.map(lambda name: _stop_and_tell(daemon, name, progress), running))
 
 
-def _stop_one(daemon: Daemon, name: str, progress: Progress) -> None:
+def _stop_and_tell(daemon: Daemon, name: str, progress: Progress) -> None:
     service = name.partition(".")[0]
     progress(service, "stopping", "")
+    stop_one(daemon, name)
+    progress(service, "stopped", "")
+
+
+def stop_one(daemon: Daemon, name: str) -> None:
+    """Stop one process and what runs below it; returns once they are gone."""
     state = daemon.rpc.states().get(name)
     below = descendants(state.pid) if state and state.pid else []
     daemon.rpc.stop(name)
@@ -51,4 +57,3 @@ def _stop_one(daemon: Daemon, name: str, progress: Progress) -> None:
     while (state := daemon.rpc.states().get(name)) and state.alive:
         time.sleep(_PAUSE)
     end(below, grace=5)
-    progress(service, "stopped", "")
