@@ -13,6 +13,7 @@ import click
 
 from nself_core import paths
 from nself_core.cli.table import BY_WORD
+from nself_core.plugins.index import load
 from nself_core.plugins.manager import PluginManager
 
 if TYPE_CHECKING:
@@ -31,8 +32,18 @@ class Word(NamedTuple):
 
 
 def plugin_words() -> dict[str, Word]:
-    """The words of plugins that take part here. The core's own words are never given away, nor a built-in's to another."""
-    manager = PluginManager.open(paths.home(), paths.find_root())
+    """The words of plugins that take part here. The core's own words are never given away, nor a built-in's to another.
+
+    Where the project's or the home's record of plugins cannot be read, only ours count: help is for such moments too.
+    """
+    try:
+        manager = open_here()
+    except Exception as error:
+        from hookspecs.errors import UserError
+
+        if not isinstance(error, UserError):
+            raise
+        manager = PluginManager(paths.home(), None, tuple(one for one in load(paths.home()) if one.source == "core"))
     entries = [entry for entry in manager.taking_part() if entry.manifest.get("commands")]
     words: dict[str, Word] = {}
     for entry in sorted(entries, key=lambda entry: (entry.source != "core", entry.name)):
@@ -40,6 +51,11 @@ def plugin_words() -> dict[str, Word]:
             if word.name not in BY_WORD:
                 words.setdefault(word.name, word)
     return words
+
+
+def open_here() -> PluginManager:
+    """The plugins as the project around the working folder sees them; ``UserError`` where a record of them is broken."""
+    return PluginManager.open(paths.home(), paths.find_root())
 
 
 def _words_of(entry: PluginEntry, manager: PluginManager) -> list[Word]:

@@ -50,6 +50,9 @@ class LazyGroup(click.Group):
             return word, command, args[1:]
         if word.startswith("-"):
             raise click.NoSuchOption(word, ctx=ctx)
+        from nself_core.cli.extensions import open_here
+
+        open_here()  # a broken record of plugins hides their words: say that, not that there is no such command
         near = get_close_matches(word, self.list_commands(ctx), n=1, cutoff=0.6)
         hint = f"did you mean `nself {near[0]}`?" if near else "`nself --help` lists the commands."
         raise click.UsageError(f"{word!r} is no command; {hint}", ctx)

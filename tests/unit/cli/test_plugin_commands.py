@@ -140,6 +140,17 @@ def test_disable_and_enable(nself: Nself, site: Path) -> None:
     assert nself("weather", "now").stdout == "ran now\n"
 
 
+def test_a_broken_record_of_plugins_hides_their_words_and_not_the_help(nself: Nself, site: Path) -> None:
+    install(site, "weather", ["now"])
+    nself("plugin", "allow", "weather")
+    (nself.folder / "plugins.lock").write_text("<<<<<<< ours")
+    assert "  build " in nself("--help").stdout
+    assert nself("plugin", "--help").stdout
+    done = nself("weather", "now", check=False)
+    assert done.returncode == 1
+    assert "list of plugins cannot be read" in done.stderr
+
+
 def test_the_schema_is_json_schema(nself: Nself) -> None:
     document = json.loads(nself("plugin", "schema").stdout)
     assert {"name", "version", "summary"} <= set(document["required"])
