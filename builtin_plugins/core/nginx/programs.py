@@ -1,8 +1,12 @@
-"""Where the native proxy's program is."""
+"""Where the native proxy's program is, and what it needs before it starts."""
 
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hookspecs import NativeContext
 
 
 def nginx() -> str | None:
@@ -15,3 +19,8 @@ def nginx() -> str | None:
         return None
     found = sorted(Path(spec.submodule_search_locations[0]).glob("bin/*/nginx"))
     return next((str(path) for path in found if os.access(path, os.X_OK)), None)
+
+
+def prepare(context: NativeContext) -> None:
+    """Let the workers, which have given up root, reach the folders for bodies that do not fit in memory."""
+    context.place("run").chmod(0o711)

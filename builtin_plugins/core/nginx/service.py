@@ -130,6 +130,7 @@ def _native() -> Native:
             "-e", "stderr", "-g", "daemon off;",
         ),
         programs=(NativeProgram(name=NAME, names=("nginx",), locate=f"{_HERE}:nginx", install="pip install 'nself[native]'"),),
+        prepare=f"{_HERE}:prepare",
         stop_signal="QUIT",
         reload_signal="HUP",
     )  # fmt: skip
