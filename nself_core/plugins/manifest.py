@@ -26,6 +26,14 @@ _TEXTS = ("publisher", "category", "min_nself", "homepage", "license")
 #: Every field of a manifest; a contract test compares it with ``hookspecs.Manifest``.
 FIELDS = frozenset({"$schema", "name", "version", "summary", "tier", "permissions", "offers", *_STRINGS, *_OBJECTS, *_TEXTS})
 
+#: Every field of a setting, likewise.
+SETTING_FIELDS = frozenset(
+    {
+        "name", "type", "default", "defaults", "help", "secret", "generate", "strength", "required", "choices", "pattern",
+        "minimum", "maximum", "when", "aliases", "unused", "refused", "forwards", "example",
+    }
+)  # fmt: skip
+
 
 class ManifestError(Exception):
     """A manifest that cannot be used, in words for its author."""
@@ -85,6 +93,8 @@ def _faults_within(manifest: Mapping[str, Any]) -> list[str]:
             faults.append("a setting has no name")
         elif not isinstance(setting.get("help"), str):
             faults.append(f"setting {setting['name']} has no help")
+        else:
+            faults += [f"setting {setting['name']}: unknown field {key!r}" for key in setting if key not in SETTING_FIELDS]
     return faults
 
 

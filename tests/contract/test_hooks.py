@@ -18,9 +18,10 @@ from click.testing import CliRunner
 
 import hookspecs
 from hookspecs import Environment, File, Finding, Job, Manifest, Migration, Offer, Project, Route, Service, Settings, specs
+from hookspecs.models.manifest import Setting
 from nself_core.plugins.index import load as discover
 from nself_core.plugins.manager import PluginManager
-from nself_core.plugins.manifest import FIELDS
+from nself_core.plugins.manifest import FIELDS, SETTING_FIELDS
 from nself_core.plugins.model import Found
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -200,6 +201,7 @@ def test_every_built_ins_manifest_keeps_to_the_model(own_home: Path) -> None:
 
 def test_the_check_at_start_up_knows_the_fields_of_the_model() -> None:
     assert set(Manifest.model_fields) | {"$schema"} == FIELDS
+    assert set(Setting.model_fields) == SETTING_FIELDS
 
 
 def test_every_setting_is_declared_once(own_home: Path) -> None:

@@ -105,10 +105,12 @@ def test_a_broken_manifest_disables_that_plugin_alone(site: Site) -> None:
     (site.add("bad") / "plugin.json").write_text("{ not json")
     (site.add("odd", hooks=["contribute_service"]) / "ignored.txt").write_text("")
     site.add("stray", surprise=True)
+    site.add("loose", settings=[{"name": "LOOSE_X", "help": "x", "colour": "red"}])
     found = load(site)
     assert "no JSON" in found["bad"].problem
     assert "knows no hook 'contribute_service'" in found["odd"].problem
     assert "unknown field 'surprise'" in found["stray"].problem
+    assert "setting LOOSE_X: unknown field 'colour'" in found["loose"].problem
     assert found["good"].problem == ""
 
 
