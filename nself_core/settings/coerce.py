@@ -24,7 +24,7 @@ _NAMED_EMAIL = re.compile(r"[^<>]*<([^<>]+)>\Z")
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)://([^\s/?#]+)([^\s]*)\Z", re.IGNORECASE)
 # The reference grammar of the OCI distribution specification, a little stricter on the registry.
 _IMAGE = re.compile(
-    r"(?:[A-Za-z0-9.-]+(?::\d+)?/)?[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*"
+    r"(?:(?:localhost|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+|[A-Za-z0-9-]+(?=:))(?::\d+)?/)?[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*"
     r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[0-9a-fA-F]{32,})?\Z"
 )
 _SMALLEST_BARE_SIZE = 1 << 16

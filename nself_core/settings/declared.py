@@ -19,6 +19,11 @@ AMBIENT = frozenset({"DEBUG", "ENV", "PORT", "LOG_LEVEL"})
 #: Steer nself itself, from the process environment alone: they are no settings of a project.
 CONTROL = frozenset({"NSELF_ENV", "TARGET_ENV", "NSELF_HOME", "NSELF_DEBUG", "NO_COLOR"})
 
+#: Ends of names that mean the same for every service, as an expression.
+GENERIC_ENDS = "_(?:REPLICAS|MEMORY_LIMIT|MEM_LIMIT|MEMORY|CPU_LIMIT|CPU|IMAGE)"
+#: A service is known by one of these settings of its own.
+KNOWN_BY = ("_ENABLED", "_VERSION", "_PORT")
+
 _CORE = Path(__file__).parent.parent / "core.json"
 
 
@@ -179,6 +184,13 @@ class Declarations:
     def patterns(self) -> list[str]:
         """Every name with braces."""
         return [declared.name for declared in self._patterns]
+
+    def process_expressions(self) -> list[str]:
+        """Expressions that a variable of the process environment matches in full where it counts without being named exactly."""
+        services = {name.removesuffix(end) for name in self._exact for end in KNOWN_BY if name.endswith(end)}
+        generic = "(?:" + "|".join(sorted(map(re.escape, services))) + ")" + GENERIC_ENDS
+        spellings = [spelling.name for spelling, _ in self._spelling_patterns]
+        return [*(compile_pattern(name).pattern for name in [*self.patterns(), *spellings]), *([generic] if services else ())]
 
     def owner_elsewhere(self, name: str, *, prefixes: bool = True) -> str | None:
         """The command that would bring the plugin which reads a variable nobody here declares.

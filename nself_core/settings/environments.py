@@ -14,7 +14,7 @@ from hookspecs.errors import UserError
 from nself_core.settings import edit, server
 from nself_core.settings.check import looks_secret
 from nself_core.settings.environment import ABOUT, CLASSES, FOLDER, STATE, class_of, normalise
-from nself_core.settings.explain import MASK
+from nself_core.settings.explain import mask, raw_shown
 from nself_core.settings.problems import Problem
 
 if TYPE_CHECKING:
@@ -191,7 +191,9 @@ def _given(loaded: LoadedSettings) -> dict[str, str]:
 def _shown(loaded: LoadedSettings, name: str, value: str) -> str:
     declared = loaded.declarations.find(name)
     secret = declared.secret if declared else looks_secret(name)
-    return MASK if secret and value and not value.startswith("${") else value
+    if name not in loaded.merged.values:  # ${} in it is not set
+        return raw_shown(loaded.merged.winners[name], secret)
+    return mask(value, secret)
 
 
 def check(loaded: LoadedSettings, *, strict: bool = False) -> list[Problem]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,9 +11,12 @@ from nself_core.settings.strength import TO_BE_MADE
 
 if TYPE_CHECKING:
     from nself_core.settings.declared import Declared
+    from nself_core.settings.fold import Entry
     from nself_core.settings.loading import LoadedSettings
 
 MASK = "********"
+
+_BARE = re.compile(r"(\$\{[A-Za-z_][A-Za-z0-9_]*\})+\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,12 @@ def mask(value: str, secret: bool) -> str:
     return MASK
 
 
+def raw_shown(entry: Entry, secret: bool) -> str:
+    """What a source says of a setting, as it may be shown: of a secret, only a bare ``${NAME}`` is no secret itself."""
+    bare = not entry.literal and not entry.expanded and _BARE.match(entry.raw)
+    return entry.raw if bare else mask(entry.raw, secret)
+
+
 def explain(loaded: LoadedSettings, asked: str) -> Explanation:
     """Explain a variable by any of its spellings; ``sources`` is empty where nobody sets it."""
     meanings = loaded.declarations.meanings(asked)
@@ -63,7 +73,7 @@ def explain(loaded: LoadedSettings, asked: str) -> Explanation:
     for candidate in reversed(loaded.merged.candidates.get(name, [])):
         entry = candidate.entry
         state = "wins" if entry is winner else candidate.ignored or "overridden"
-        sources.append(Source(entry.where, entry.spelling, mask(entry.raw, secret and "${" not in entry.raw), state))
+        sources.append(Source(entry.where, entry.spelling, raw_shown(entry, secret), state))
     typed = loaded.checked.values.get(name) or loaded.checked.generic.get(name)
     text = loaded.merged.values.get(name)
     if text is None and name in loaded.checked.secrets:
@@ -119,7 +129,7 @@ def rows(loaded: LoadedSettings, *, everything: bool = False, show: bool = False
     for name in sorted(names):
         one = explain(loaded, name)
         winner = loaded.merged.winners.get(name)
-        value = one.value if one.value is not None else winner.raw if winner else ""
+        value = one.value if one.value is not None else raw_shown(winner, one.secret) if winner else ""
         if one.secret and show:
             value = loaded.secrets.get(name, value)
         found.append(Row(name, value, one.where, one.owner, one.secret, winner is None))

@@ -90,13 +90,10 @@ class LoadedSettings:
         return [problem.finding() for problem in self.problems]
 
     def strict(self) -> list[Finding]:
-        """``findings`` with what ``--strict`` makes of them: an unknown variable is an error."""
+        """``findings`` with what ``--strict`` makes of them: every warning is an error."""
         from hookspecs.models.findings import Level
 
-        return [
-            f.model_copy(update={"level": Level.ERROR}) if f.code in {"setting-unknown", "setting-unknown-service"} else f
-            for f in self.findings
-        ]
+        return [f.model_copy(update={"level": Level.ERROR}) if f.level == Level.WARNING else f for f in self.findings]
 
     def explain(self, name: str) -> Explanation:
         """Which file won for a variable, what it overrode, and who reads it."""

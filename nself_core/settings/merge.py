@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from nself_core.settings import coerce
 from nself_core.settings.cascade import ALWAYS, Cascade, Layer
-from nself_core.settings.declared import AMBIENT, Declarations
+from nself_core.settings.declared import AMBIENT, KNOWN_BY, Declarations
 from nself_core.settings.environment import FOLDER
 from nself_core.settings.expand import BadReferenceError, expand, references
 from nself_core.settings.fold import Assignment, Entry, Folded, fold, generic_name
@@ -126,7 +126,7 @@ class _Merger:
         if generic is None or name in AMBIENT:
             return False
         service = generic.rsplit("_LIMIT", 1)[0].rsplit("_", 1)[0]
-        return any(self.declarations.meanings(f"{service}_{end}") for end in ("ENABLED", "VERSION", "PORT"))
+        return any(self.declarations.meanings(f"{service}{end}") for end in KNOWN_BY)
 
     # -- overrides for one environment ------------------------------------------------------------------------------
 

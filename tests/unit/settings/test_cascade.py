@@ -142,3 +142,20 @@ def test_an_override_for_one_environment(shop: Shop) -> None:
     assert shop.load("prod").settings["API_ROUTE"] == "api.v1"
     dev = shop.load()
     assert dev.settings["API_ROUTE"] == "api" and "setting-unknown" not in codes(dev)
+
+
+def test_what_counts_from_the_process_can_be_told_without_loading(shop: Shop) -> None:
+    """The expressions that decide whether a build is up to date agree with what loading takes."""
+    import re
+
+    given = {
+        "CS_3": "a:b",
+        "DB_MEMORY": "1g",
+        "DB_IMAGE": "x:1",
+        "STRANGER_IMAGE": "x:1",
+        "CUSTOM_SERVICE_4": "c:d",
+        "DB_PORT": "1",
+    }
+    expressions = shop.declarations.process_expressions()
+    matched = {n for n in given if n in shop.declarations.names() or any(re.fullmatch(e, n) for e in expressions)}
+    assert matched == set(shop.load(**given).environ_used) == set(given) - {"STRANGER_IMAGE"}
