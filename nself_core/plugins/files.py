@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from pathlib import Path
 
 
 def write_private(path: Path, content: str) -> None:
-    """Write a file that its owner alone may read (0600)."""
+    """Write a file that its owner alone may read (0600), in a folder of the same kind."""
     _write(path, content, 0o600, 0o700)
 
 
@@ -18,18 +16,7 @@ def write_public(path: Path, content: str) -> None:
 
 
 def _write(path: Path, content: str, mode: int, folder_mode: int) -> None:
-    import tempfile
+    from nself_core.render.atomic import write_atomically
 
     path.parent.mkdir(mode=folder_mode, parents=True, exist_ok=True)
-    handle, made = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    try:
-        with open(handle, "w", encoding="utf-8") as file:  # noqa: PTH123  a descriptor, not a path
-            os.fchmod(file.fileno(), mode)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(made).replace(path)
-    except BaseException:
-        with suppress(OSError):
-            Path(made).unlink()
-        raise
+    write_atomically(path, content.encode(), mode)
