@@ -14,7 +14,13 @@ if TYPE_CHECKING:
     from nself_core.workspace import Workspace
 
 _SHOWN = 6
+_PATIENCE = 120
 _LOG_LINES = 12
+
+
+def patience(workspace: Workspace, given: float | None) -> float:
+    """Seconds that a start waits for health: what was given, else the setting."""
+    return float(given if given is not None else workspace.loaded.settings.get("NSELF_HEALTH_CHECK_TIMEOUT", _PATIENCE))
 
 
 def prepare(workspace: Workspace, runtime_name: str, *, asked: str | None) -> Runtime:

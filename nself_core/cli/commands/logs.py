@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -88,10 +90,14 @@ def command(
     width = max(map(len, names), default=0)
     colours = {service: _PALETTE[index % len(_PALETTE)] for index, service in enumerate(names)}
     shown = 0
-    for line in lines:
-        if expression is None or expression.search(line.text):
-            shown += 1
-            click.echo(_json(line) if as_json else _text(line, width, colours, timestamps=timestamps))
+    try:
+        for line in lines:
+            if expression is None or expression.search(line.text):
+                shown += 1
+                click.echo(_json(line) if as_json else _text(line, width, colours, timestamps=timestamps))
+    except BrokenPipeError:  # `nself logs | head` has seen enough; closing the stream again at exit must not fail either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return
     if not shown and not follow:
         output.tell("No lines to show.")
 

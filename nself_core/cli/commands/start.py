@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from hookspecs.models.runtime import Runtime, ServiceState
     from nself_core.workspace import Workspace
 
-TIMEOUT = 300.0
+TIMEOUT_HELP = "Seconds to wait for health; NSELF_HEALTH_CHECK_TIMEOUT where not given."
 
 
 @click.command()
 @click.argument("services", nargs=-1)
 @env_option
 @click.option("--runtime", "runtime_name", metavar="NAME", help="How to run it; the first start's choice is kept.")
-@click.option("--timeout", type=click.FloatRange(min=1), default=TIMEOUT, show_default=True, help="Seconds to wait for health.")
-def command(*, services: tuple[str, ...], env: str | None, runtime_name: str | None, timeout: float) -> None:
+@click.option("--timeout", type=click.FloatRange(min=1), help=TIMEOUT_HELP)
+def command(*, services: tuple[str, ...], env: str | None, runtime_name: str | None, timeout: float | None) -> None:
     """Start the stack, or SERVICES with what they need, and wait until it is healthy.
 
     Builds first where the settings changed. A host port that is taken moves to the next free one, which is remembered;
@@ -46,8 +46,9 @@ def command(*, services: tuple[str, ...], env: str | None, runtime_name: str | N
         if workspace.recorded_runtime() != name:
             workspace.record_runtime(name)
         title = f"Starting {workspace.loaded.project_name} ({workspace.environment.name}) on the {name} runtime"
+        patience = starting.patience(workspace, timeout)
         with progress.shown(title) as report:
-            states = runtime.start(wanted, timeout=timeout, progress=report)
+            states = runtime.start(wanted, timeout=patience, progress=report)
         finish(workspace, runtime, name, states, asked_for=wanted)
 
 

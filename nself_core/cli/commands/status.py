@@ -120,6 +120,10 @@ def _show(workspace: Workspace, runtime: str, states: list[ServiceState], *, as_
     for state in states:
         if state.reason and state.status != "unavailable":
             output.say(f"{state.name}: {state.reason}")
+        if state.restarts:
+            output.say(
+                f"{state.name}: restarted {state.restarts} {'time' if state.restarts == 1 else 'times'} after it ended by itself"
+            )
     gone = [s for s in states if s.status == "unavailable"]
     for state in gone:
         output.say(f"{state.name} cannot run on the {runtime} runtime: {state.reason}")
