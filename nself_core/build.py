@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hookspecs.errors import UserError
 from nself_core.kept_environ import keep
 from nself_core.render.plan import Planned, plan_files
 from nself_core.render.record import Record
@@ -35,7 +36,16 @@ def plan(workspace: Workspace) -> tuple[list[Planned], dict[str, str]]:
     for offer in sorted(workspace.offers(), key=lambda o: o.name):
         stack = workspace.stack(offer.name)
         contributed = workspace.plugins.render_config(workspace.project(offer.name), stack)
-        planned += plan_files(contributed, stack, secrets, prefix=offer.prefix)
+        files = plan_files(contributed, stack, secrets, prefix=offer.prefix)
+        both = {item.path for item in planned} & {item.path for item in files}
+        if both:
+            raise UserError(
+                f"two runtimes render {min(both)}",
+                where=offer.name,
+                remedy="the runtime's plugin must offer a `prefix` of its own",
+                code="file-twice",
+            )
+        planned += files
     return planned, dict(secrets)
 
 
