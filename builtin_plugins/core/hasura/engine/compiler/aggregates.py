@@ -78,7 +78,6 @@ def aggregate_json(
 
 
 def _aggregate(c: Context, table: RoleTable, field: Field, row: Row, path: str, add) -> str:  # type: ignore[no-untyped-def]
-    from .boolexp import guarded
     from .select import json_object, output
 
     pairs: list[tuple[str, str]] = []
@@ -99,7 +98,7 @@ def _aggregate(c: Context, table: RoleTable, field: Field, row: Row, path: str, 
                 column = table.fields.get(leaf.name)
                 if column is None or not aggregated(column, item.name):
                     raise validation(f"field \"{leaf.name}\" not found in type: '{name}'", f"{where}.selectionSet.{leaf.name}")
-                call = f"{item.name}({add(guarded(c, table, column, row, meta=False))})"
+                call = f"{item.name}({add(row.col(column.name))})"
                 plain = item.name not in ("max", "min", "sum")
                 inner.append((leaf.alias, call if plain else output(c, column.type, call)))
             pairs.append((item.alias, json_object(inner)))

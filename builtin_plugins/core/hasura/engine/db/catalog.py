@@ -11,6 +11,9 @@ import orjson
 
 from .queries import FUNCTIONS, RELATIONS, TYPES
 
+UNBOUNDED = {"bpchar": "bpchar", "_bpchar": "bpchar[]", "bit": '"bit"', "_bit": '"bit"[]'}
+"""Types whose plain SQL name means a length of one."""
+
 Name = tuple[str, str]
 """A schema and the name in it."""
 
@@ -126,7 +129,7 @@ def _types(rows: list[dict[str, Any]]) -> dict[int, PgType]:
             row = by_oid[oid]
             element = make(row["element"]) if row["element"] in by_oid else None
             base = row["base_name"] or ""
-            made[oid] = PgType(row["name"], row["cast"], row["kind"], element, base)
+            made[oid] = PgType(row["name"], UNBOUNDED.get(row["name"], row["cast"]), row["kind"], element, base)
         return made[oid]
 
     for oid in by_oid:

@@ -14,6 +14,7 @@ from ..config import Config
 from ..engine import Engine
 from ..errors import DatabaseDown, EngineError
 from ..logs import Logger
+from ..metadata import events_api as _events_api  # noqa: F401 - registers its commands
 from ..metadata import run_sql as _run_sql  # noqa: F401 - registers run_sql, select and count
 from ..metadata.api import run
 from ..schema.model import ADMIN
