@@ -39,6 +39,8 @@ SETTINGS = {
     "INTERNAL_ROUTE_3_NAME=gql\nINTERNAL_ROUTE_3_TARGET=hasura:8080\nINTERNAL_ROUTE_3_RATE_ZONE=user\n",
     "webhooks": "WEBHOOKS_ROUTE=hooks\nWEBHOOK_HANDLER_HOST=hasura\nWEBHOOK_HANDLER_PORT=8080\n",
     "frontend with an API": "FRONTEND_APP_2_NAME=Shop App\nFRONTEND_APP_2_PORT=5173\nFRONTEND_APP_2_API_PORT=5174\n",
+    "a limit of a service's own": "CS_1=shop:custom:8001:shop\nCS_1_RATE_LIMIT=90\nCS_1_IMAGE=mine/shop:1.0\n",
+    "built frontends": "ENV=staging\nBASE_DOMAIN=stage.example.com\nFRONTEND_APP_1_NAME=web\nFRONTEND_APP_1_DIR=web/dist\n",
     "long names": "BASE_DOMAIN=a-rather-long-name-for-a-domain.of-some-department.of-some-company.example.com\n",
 }
 
@@ -105,3 +107,30 @@ def test_custom_certificate_must_be_named(write_env: Callable[[str], Nself]) -> 
     assert done.returncode == 1
     assert "SSL_KEY_PATH" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_limit_of_a_services_own(write_env: Callable[[str], Nself]) -> None:
+    nself = write_env("PROJECT_NAME=proxy\nCS_1=shop:custom:8001:shop\nCS_1_RATE_LIMIT=90\nCS_1_IMAGE=mine/shop:1.0\n")
+    nself("build")
+    tree = nself.folder / "nginx"
+    assert "zone=route_custom_shop:1m rate=90r/m;" in (tree / "includes/limits.conf").read_text()
+    assert "limit_req zone=route_custom_shop " in (tree / "sites/custom-shop.conf").read_text()
+
+
+def test_replicas_share_an_upstream(write_env: Callable[[str], Nself]) -> None:
+    nself = write_env("PROJECT_NAME=proxy\nHASURA_REPLICAS=3\n")
+    nself("build")
+    native = (nself.folder / ".nself/native/conf/nginx/includes/upstreams.conf").read_text()
+    block = native.partition("upstream hasura-http {")[2].partition("}")[0]
+    assert block.count("server 127.0.0.1:") == 3
+    assert "set $upstream hasura:8080;" in (nself.folder / "nginx/sites/hasura.conf").read_text()
+
+
+def test_built_frontends_are_served_from_their_folder(write_env: Callable[[str], Nself]) -> None:
+    nself = write_env(
+        "PROJECT_NAME=proxy\nENV=staging\nBASE_DOMAIN=stage.example.com\nFRONTEND_APP_1_NAME=web\nFRONTEND_APP_1_DIR=web/dist\n"
+    )
+    nself("build")
+    assert 'root "/srv/www/web/dist";' in (nself.folder / "nginx/sites/frontend-web.conf").read_text()
+    assert "./web/dist" in (nself.folder / "docker-compose.yml").read_text()
+    assert f'root "{nself.folder}/web/dist";' in (nself.folder / ".nself/native/conf/nginx/sites/frontend-web.conf").read_text()

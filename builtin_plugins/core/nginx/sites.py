@@ -12,7 +12,6 @@ from hookspecs import Project, Route, Stack
 from .includes import BURSTS, OWN_BURST
 from .service import WWW
 
-_RATE = re.compile(r"\d+r/[sm]\Z")
 _COMMENT = re.compile(r"#[^\n]*")
 _SERVER_NAME = re.compile(r"\bserver_name\s+([^;]+);")
 #: How containers reach this machine.
@@ -68,8 +67,8 @@ def sites(project: Project, stack: Stack, routes: list[Route]) -> Iterator[Site]
 
 
 def own_zones(routes: list[Route]) -> dict[str, str]:
-    """Zones of routes that name a rate instead of a zone: zone → rate."""
-    return {_zone(route): route.rate_zone for route in routes if _RATE.match(route.rate_zone)}
+    """Zones of routes that have a limit of their own: zone → rate."""
+    return {_zone(route): f"{route.rate_limit}r/m" for route in routes if route.rate_limit}
 
 
 def upstream_groups(stack: Stack, routes: list[Route]) -> dict[str, list[str]]:
@@ -86,7 +85,7 @@ def upstream_groups(stack: Stack, routes: list[Route]) -> dict[str, list[str]]:
 
 
 def _zone(route: Route) -> str:
-    if _RATE.match(route.rate_zone):
+    if route.rate_limit:
         return "route_" + re.sub(r"[^a-z0-9]", "_", route.name.lower())
     return route.rate_zone if route.rate_zone in BURSTS else "general"
 
