@@ -112,7 +112,7 @@ def _ask(wish: Wish, plugins: PluginManager, declarations: Declarations) -> None
         return
     output.tell("\nOptional services:")
     for switch, text in switches(plugins.manifests()):
-        if click.confirm(f"  {switch.removesuffix('_ENABLED').lower()}: {text.rstrip('.')}?", default=False, err=True):
+        if click.confirm(f"  {switch.removesuffix('_ENABLED').lower()} ({text.rstrip('.')})", default=False, err=True):
             wish.settings[switch] = "true"
     if declarations.find("CS_1"):
         output.tell("\nServices of your own, each as name:template[:port][:route], such as api:fastapi::api; Enter ends.")
