@@ -102,7 +102,7 @@ class Workspace:
             runtime=runtime,
             settings=self.loaded.settings,
             domain=self.loaded.domain,
-            plugins=frozenset(entry.name for entry in self.plugins.known() if entry.enabled),
+            plugins=self.plugins.names(),
         )
 
     # -- stacks

@@ -17,15 +17,19 @@ def write_atomically(path: Path, content: bytes, mode: int = 0o644) -> None:
         raise
 
 
-def stage(path: Path, content: bytes, mode: int) -> Path:
-    """Write the content beside ``path``, on disk and with its mode, ready to be renamed over it."""
+def stage(path: Path, content: bytes, mode: int, *, sync: bool = True) -> Path:
+    """Write the content beside ``path``, with its mode, ready to be renamed over it.
+
+    ``sync`` waits until it is on disk. What can be made again goes without: a hundred waits cost more than a build.
+    """
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".new", dir=path.parent)
     staged = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            if sync:
+                os.fsync(file.fileno())
         staged.chmod(mode)
     except BaseException:
         staged.unlink(missing_ok=True)

@@ -60,7 +60,7 @@ def compare(root: Path, planned: Iterable[Planned], record: Record) -> Changes:
             changes.kept.append(item.path)
             if target.stat().st_mode & 0o777 != item.mode:
                 changes.mode.append(item)
-        elif record.ours(item.path, on_disk):
+        elif record.ours(item.path, on_disk) or target.stat().st_size == 0:  # a power cut may leave a new file empty
             changes.update.append(item)
         else:
             changes.edited.append(item.path)
@@ -108,7 +108,7 @@ def apply(root: Path, state: Path, changes: Changes, planned: Sequence[Planned],
         for item in changes.writes:
             target = root / item.path
             _make_parents(target, private=item.path.startswith(".nself/"))
-            staged.append((stage(target, item.content, item.mode), target))
+            staged.append((stage(target, item.content, item.mode, sync=item.once), target))
         record.announce(state, {item.path: item.digest for item in changes.writes if not item.once})
         for source, target in staged:
             source.replace(target)

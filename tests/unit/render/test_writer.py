@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -148,16 +149,16 @@ def test_two_plugins_may_not_render_one_path() -> None:
 
 def test_a_full_disk_leaves_everything_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     build(tmp_path, File(path="a.conf", content="one\n"), File(path="b.conf", content="one\n"))
-    real = os.fsync
+    real = tempfile.mkstemp
     calls = []
 
-    def full(descriptor: int) -> None:
-        calls.append(descriptor)
+    def full(**place: Any) -> tuple[int, str]:
+        calls.append(place)
         if len(calls) == 2:
             raise OSError(28, "No space left on device")
-        real(descriptor)
+        return real(**place)
 
-    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(tempfile, "mkstemp", full)
     with pytest.raises(UserError, match="No space left on device"):
         build(tmp_path, File(path="a.conf", content="two\n"), File(path="b.conf", content="two\n"))
     monkeypatch.undo()
