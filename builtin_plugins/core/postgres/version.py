@@ -27,7 +27,8 @@ def major(project: Project) -> int:
     found = re.search(r"pg(\d+)", tag) or re.match(r"(\d+)", tag)
     if found and project.runtime != "native":
         return int(found[1])
-    return int(re.match(r"\d+", str(project.settings["POSTGRES_VERSION"]))[0])  # type: ignore[index]  the pattern of the setting
+    version = str(project.settings["POSTGRES_VERSION"])
+    return int(re.split(r"\D", version, maxsplit=1)[0])  # the setting's pattern begins with a number
 
 
 def volume_target(of_major: int) -> str:

@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from supervisor import events
-from supervisor.loggers import RotatingFileHandler
-from supervisor.states import ProcessStates, getProcessStateDescription
+from supervisor import events  # type: ignore[import-untyped]
+from supervisor.loggers import RotatingFileHandler  # type: ignore[import-untyped]
+from supervisor.states import ProcessStates, getProcessStateDescription  # type: ignore[import-untyped]
 
 LOG_BYTES = 10 * 1024 * 1024
 LOG_BACKUPS = 3

@@ -65,8 +65,8 @@ class Starter:
             try:
                 supervisor_ready()
             except BaseException:
-                for future in prepared.values():
-                    future.cancel()
+                for pending in prepared.values():
+                    pending.cancel()
                 raise
             while waiting or running:
                 for name in [name for name in waiting if self._may_start(name, outcomes)]:

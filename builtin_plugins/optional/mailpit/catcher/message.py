@@ -7,7 +7,7 @@ import secrets
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
-from email.message import EmailMessage
+from email.message import EmailMessage, MIMEPart
 from email.utils import getaddresses, parsedate_to_datetime
 from html import unescape
 from typing import Any
@@ -113,7 +113,7 @@ def _body(message: EmailMessage, kind: str) -> str:
     return _content(part) if part is not None else ""
 
 
-def _content(part: EmailMessage) -> str:
+def _content(part: MIMEPart) -> str:
     """The text of a part, whatever character set it claims."""
     try:
         return str(part.get_content())
