@@ -26,6 +26,8 @@ class Moved:
     wished: int
     given: int
     holder: str = ""
+    forbidden: bool = False
+    """Whether nobody holds it, but this user may not bind it."""
 
 
 @dataclass(frozen=True)
@@ -99,13 +101,15 @@ def settle(
             continue
         who = holder(number) if why == "taken" else ""
         if why == "taken" and port is not None and port.explicit and port.host == number:
-            errors.append(_error(name, port, number, who, _next(number, bind, used, check)))
+            free = _next(number, bind, used, check)
+            used.add(free)  # two errors do not suggest the same port
+            errors.append(_error(name, port, number, who, free))
             continue
-        start = port.fallback if why == "forbidden" and port is not None and port.fallback else number + 1
+        start = port.fallback if number < 1024 and port is not None and port.fallback else number + 1
         given = _next(start - 1, bind, used, check)
         used.add(given)
         ports[key] = given
-        moved.append(Moved(name, port.name if port else "", number, given, who))
+        moved.append(Moved(name, port.name if port else "", number, given, who, why == "forbidden"))
     return Settled(PortMap(ports=ports), tuple(moved), tuple(errors))
 
 
@@ -131,6 +135,12 @@ def _error(service: str, port: Port, number: int, who: str, free: int) -> Findin
         message=f"{name} asks for port {number}, which {who or 'another program'} holds",
         where=service,
         variable=variable,
-        remedy=f"end that program, or set {variable or 'another port'}{f'={free}' if variable else ''}; {free} is free",
+        remedy=f"end that program, or {_instead(variable, free)}; {free} is free",
         code="port-taken",
     )
+
+
+def _instead(variable: str, free: int) -> str:
+    if variable.endswith("PORT"):
+        return f"set {variable}={free}"
+    return f"give another port in {variable}" if variable else "choose another port"

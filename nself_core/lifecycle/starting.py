@@ -50,8 +50,8 @@ def settle_ports(workspace: Workspace, runtime_name: str) -> None:
         word = "port is" if len(settled.errors) == 1 else "ports are"
         raise UserError(f"{len(settled.errors)} {word} taken", findings=settled.errors, code="port-taken")
     for move in settled.moved:
-        why = f"{move.wished} is held by {move.holder or 'another program'}" if move.given > 1023 and move.wished > 1023 else ""
-        why = why or f"{move.wished} may not be bound here"
+        held = f"{move.wished} is held by {move.holder or 'another program'}"
+        why = f"{move.wished} may not be bound by this user" if move.forbidden else held
         output.tell(f"Port of {move.service} ({move.port}): {why}; it takes {move.given} from now on.")
     if settled.ports != workspace.known_ports(runtime_name):
         workspace.remember_ports(runtime_name, settled.ports)

@@ -85,3 +85,16 @@ def test_a_server_on_every_address_takes_the_loopback_port_too() -> None:
         server.bind(("0.0.0.0", 0))
         server.listen()
         assert ports.why_taken(server.getsockname()[1]) == "taken"
+
+
+def test_a_low_port_that_is_taken_goes_to_its_fallback_and_not_to_the_next_number(tmp_path: Path) -> None:
+    bound = one_service(tmp_path, host=443, fallback=8443, edge=True)
+    found = ports.settle(
+        bound,
+        own=(),
+        containers=False,
+        check=lambda n, b: "taken" if n in {443, 8443} else "",
+        holder=lambda n: "a server (pid 1)",
+    )
+    (move,) = found.moved
+    assert (move.given, move.holder, move.forbidden) == (8444, "a server (pid 1)", False)
