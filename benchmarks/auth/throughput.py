@@ -31,6 +31,7 @@ from tests.auth.postgres import free_port, running_postgres
 
 PASSWORD = "a benchmark s password"
 COST = 10
+_ROUNDS = 5
 
 
 async def rate(seconds: float, clients: int, make: Callable[[int], Awaitable[Callable[[], Awaitable[None]]]]) -> float:
@@ -89,7 +90,7 @@ async def hash_ceiling(seconds: float, clients: int) -> float:
 
 
 async def measure(base: str, url: str, seconds: float, clients: int) -> dict[str, float]:
-    """All four rates, each twice in turns, so that a noisy moment does not fall on one alone."""
+    """All four rates in turns, their medians: a noisy moment then falls on none alone."""
     limits = httpx.Limits(max_connections=clients, max_keepalive_connections=clients)
     found: dict[str, list[float]] = {"sql": [], "hash": [], "refresh": [], "sign_in": []}
     async with httpx.AsyncClient(base_url=base, limits=limits, timeout=30) as http:
@@ -135,14 +136,14 @@ async def measure(base: str, url: str, seconds: float, clients: int) -> dict[str
 
         return step
 
-    for _ in range(2):
-        found["sql"].append(await sql_ceiling(url, seconds / 2, clients))
-        found["refresh"].append(await rate(seconds / 2, clients, refresher))
-        found["hash"].append(await hash_ceiling(seconds / 2, clients))
-        found["sign_in"].append(await rate(seconds / 2, clients, signer))
+    for _ in range(_ROUNDS):
+        found["sql"].append(await sql_ceiling(url, seconds / _ROUNDS, clients))
+        found["refresh"].append(await rate(seconds / _ROUNDS, clients, refresher))
+        found["hash"].append(await hash_ceiling(seconds / _ROUNDS, clients))
+        found["sign_in"].append(await rate(seconds / _ROUNDS, clients, signer))
     for writer in connections:
         writer.close()
-    return {name: statistics.mean(values) for name, values in found.items()}
+    return {name: statistics.median(values) for name, values in found.items()}
 
 
 def report(found: dict[str, float]) -> dict[str, float]:

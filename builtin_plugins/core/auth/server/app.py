@@ -36,9 +36,9 @@ from .service import Service
 from .settings import Settings
 
 log = logging.getLogger("nself.auth")
+# Routes are tried in order: the busiest first.
 _MODULES = (
-    system, password, passwordless, passwordless_sms, anonymous, tokens, pats, mfa, passkeys, account, verify, providers,
-    idtokens,
+    tokens, password, account, system, passwordless, passwordless_sms, anonymous, pats, mfa, passkeys, verify, providers, idtokens
 )  # fmt: skip
 
 

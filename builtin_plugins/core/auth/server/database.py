@@ -19,8 +19,21 @@ async def prepare(conn: asyncpg.Connection) -> None:
     await conn.set_type_codec("jsonb", schema="pg_catalog", encoder=_to_json, decoder=orjson.loads)
 
 
+async def _keep(_conn: asyncpg.pool.PoolConnectionProxy) -> None:
+    """Nothing to undo when a connection comes back: the server sets no session state, and asyncpg itself rolls back.
+
+    asyncpg's own reset would be a second round trip with every query.
+    """
+
+
 async def open_pool(url: str, size: int) -> asyncpg.Pool:
     """A pool of up to `size` connections; raises what asyncpg raises when the database does not answer."""
     return await asyncpg.create_pool(
-        url, min_size=1, max_size=size, init=prepare, command_timeout=15, server_settings={"application_name": "nself-auth"}
+        url,
+        min_size=1,
+        max_size=size,
+        init=prepare,
+        reset=_keep,
+        command_timeout=15,
+        server_settings={"application_name": "nself-auth"},
     )
