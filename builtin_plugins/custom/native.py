@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from hookspecs.models.values import Place, Value
 
 _HERE = "builtin_plugins.custom"
-NODE_MISSING = "Node.js 18 or later is not here: install it, or pip install 'nself[node]'"
-GO_MISSING = "Go is not here: install it (https://go.dev/dl)"
+NODE_MISSING = "install Node.js 18.19 or later with npm, or pip install 'nself[node]'"
+GO_MISSING = "install Go (https://go.dev/dl)"
 
 #: Runs a command with folders put before PATH: the folders joined by a colon, then the command.
 _WITH_PATH = 'PATH="$1:$PATH"; export PATH; shift; exec "$@"'
@@ -51,9 +51,7 @@ def _programs(slot: Slot) -> tuple[NativeProgram, ...]:
     python = NativeProgram(name="python", locate=f"{_HERE}.programs:python", install="Python is not here")
     if slot.template.kind == "node":
         node = NativeProgram(name="node", locate=f"{_HERE}.programs:node", install=NODE_MISSING)
-        npm = NativeProgram(
-            name="npm", locate=f"{_HERE}.programs:npm", install="npm is not here: install it, or pip install 'nself[node]'"
-        )
+        npm = NativeProgram(name="npm", locate=f"{_HERE}.programs:npm", install=NODE_MISSING)
         return python, node, npm
     if slot.template.kind == "go":
         return (NativeProgram(name="go", names=("go",), install=GO_MISSING),)

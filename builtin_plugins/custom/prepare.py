@@ -61,22 +61,34 @@ def node_compiled(ctx: NativeContext) -> None:
 
 
 def go(ctx: NativeContext) -> None:
-    """The program, built into the service's volume. Go keeps what is unchanged by itself."""
+    """The program, built into the service's volume whenever a file of the folder changed."""
+    folder, volume = _source(ctx), _volume(ctx)
+    inputs = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "go.sum")
+    program = volume / "bin" / "service"
+    _once(volume / "build.stamp", inputs, lambda: _build_go(ctx, folder, volume, program), ctx.program("go"), program)
+
+
+def _build_go(ctx: NativeContext, folder: Path, volume: Path, program: Path) -> None:
     from hookspecs.errors import UserError
 
-    folder, volume = _source(ctx), _volume(ctx)
-    build = [ctx.program("go"), "build", "-o", str(volume / "bin" / "service"), "."]
+    build = [ctx.program("go"), "build", "-o", str(program), "."]
     home = {"GOPATH": str(volume / "go"), "GOCACHE": str(volume / "cache"), "GOFLAGS": "-modcacherw", "CGO_ENABLED": "0"}
     try:
         if not (folder / "go.sum").exists():
             ctx.run(_in(folder, [ctx.program("go"), "mod", "tidy"]), env={**ctx.env, **home})
         ctx.run(_in(folder, build), env={**ctx.env, **home})
     except UserError:
-        if not DEBIAN_GO.is_dir():
+        if not DEBIAN_GO.is_dir() or _too_old(folder):
             raise
         # No module can be fetched, but the machine has Go packages of its distribution: build with those.
         packages = {"GO111MODULE": "off", "GOPATH": f"{home['GOPATH']}:{DEBIAN_GO}", "GOFLAGS": ""}
         ctx.run(_in(folder, build), env={**ctx.env, **home, **packages})
+
+
+def _too_old(folder: Path) -> bool:
+    """Whether the distribution's protobuf (before 1.4) would compile what protoc made, and panic when it is called."""
+    old = DEBIAN_GO / "src/github.com/golang/protobuf/proto/table_unmarshal.go"
+    return old.exists() and any(folder.glob("*.pb.go"))
 
 
 def _once(stamp: Path, inputs: Iterable[Path], make: Callable[[], None], more: str, result: Path) -> None:

@@ -6,7 +6,7 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from builtin_plugins.custom.native import native_form
-from builtin_plugins.custom.variables import fixed_variables
+from builtin_plugins.custom.variables import fixed_variables, private_names
 
 if TYPE_CHECKING:
     from builtin_plugins.custom.slots import Slot
@@ -40,6 +40,7 @@ def service(project: Project, slot: Slot) -> Service:
         no_native=no_native,
         command=tuple(shlex.split(str(command))) if command else None,
         env={**fixed_variables(project, slot), **slot.given},
+        private=private_names(project, slot.number, slot.given),
         ports=(
             Port(
                 name="http",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ _SHARED = {
     "S3_SECRET_KEY": ("s3", "secret_key"),
     "S3_BUCKET": ("s3", "bucket"),
     "S3_REGION": ("s3", "region"),
+    "HASURA_GRAPHQL_ENDPOINT": ("graphql", "url"),
     "HASURA_GRAPHQL_ADMIN_SECRET": ("graphql", "admin_secret"),
     "HASURA_ADMIN_SECRET": ("graphql", "admin_secret"),
     "HASURA_GRAPHQL_JWT_SECRET": ("graphql", "jwt_secret"),
@@ -52,7 +54,7 @@ _HINTS = {
 
 def fixed_variables(project: Project, slot: Slot) -> dict[str, Value]:
     """The same for every custom service, less what this project has not; the slot's own variables are laid over them."""
-    from hookspecs.models.values import Get, Join, Ref
+    from hookspecs.models.values import Get, Ref
 
     mode = "development" if project.environment.is_dev else "production"
     port = Ref(service=slot.label, port="http", as_="port")
@@ -79,8 +81,19 @@ def fixed_variables(project: Project, slot: Slot) -> dict[str, Value]:
             values[name] = str(given)
     for name, (capability, attribute) in _SHARED.items():
         values[name] = Get(capability=capability, attribute=attribute)
-    values["HASURA_GRAPHQL_ENDPOINT"] = Join.of(Get(capability="graphql", attribute="url"), "/v1/graphql")
     return values
+
+
+#: Words in a name that say its value is a secret.
+_SECRET_WORDS = ("SECRET", "PASSWORD", "TOKEN", "KEY", "CREDENTIAL", "DSN", "PRIVATE")
+
+
+def private_names(project: Project, number: int, given: Mapping[str, Value]) -> frozenset[str]:
+    """What must stay out of files that git would take: all that an env file gave, and what sounds like a secret."""
+    listed = _list(project.settings.get(f"CS_{number}_ENV_FILE"))
+    from_files = {name for path in listed for name in _from_file(project.root, path, "", None)}
+    sounding = {name for name in given if any(word in name.upper() for word in _SECRET_WORDS)}
+    return frozenset(name for name in given if name in from_files | sounding and isinstance(given[name], str))
 
 
 def given_variables(project: Project, number: int, faults: Faults) -> dict[str, Value]:
@@ -117,20 +130,22 @@ def in_env_form(value: Any) -> str:
     return ",".join(str(part) for part in value) if isinstance(value, list | tuple) else str(value)
 
 
-def _from_file(root: Path, path: str, variable: str, faults: Faults) -> dict[str, Value]:
+def _from_file(root: Path, path: str, variable: str, faults: Faults | None) -> dict[str, Value]:
     """The variables of an env file of the project. A missing one, or a path out of the project, is a fault."""
     from dotenv import dotenv_values
 
     home = root.resolve()
     found = (home / path).resolve()
     if not found.is_relative_to(home):
-        faults.add(variable, f"{path!r} leads out of the project", "give a file inside it")
+        if faults is not None:
+            faults.add(variable, f"{path!r} leads out of the project", "give a file inside it")
         return {}
     try:
         text = found.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         what = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
-        faults.add(variable, f"{path!r} cannot be read: {what}", "give a file of NAME=value lines")
+        if faults is not None:
+            faults.add(variable, f"{path!r} cannot be read: {what}", "give a file of NAME=value lines")
         return {}
     from io import StringIO
 

@@ -70,6 +70,8 @@ def go() -> None:
     if shutil.which("go") is None:
         pytest.skip("Go is not here: apt-get install golang-go")
     missing = [name for name in GO_PACKAGES if not (Path("/usr/share/gocode/src") / name).is_dir()]
+    if (Path("/usr/share/gocode/src") / "github.com/golang/protobuf/proto/table_unmarshal.go").exists():
+        missing.append("golang-github-golang-protobuf-1-5-dev")
     if missing:
         pytest.skip(f"Debian's Go packages are not here: {', '.join(missing)}")
 
