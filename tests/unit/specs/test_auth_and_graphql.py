@@ -1,0 +1,102 @@
+"""What the settings of sign-in, mail and GraphQL become in the services' environments."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from hookspecs import UserError
+from nself_core.workspace import Workspace
+
+KEY = 'k3y-with-\\-"quotes"-and-more-than-32-characters'
+SECRETS = (
+    "POSTGRES_PASSWORD=Zq8vT2mK9xR4wN7pLs\nHASURA_GRAPHQL_ADMIN_SECRET=Zq8vT2mK9xR4wN7pLsZq8vT2mK9xR4wN7pLs\n"
+    f"HASURA_JWT_KEY='{KEY}'\n"
+)
+
+
+def environment(folder: Path, service: str, settings: str = "") -> dict[str, str]:
+    (folder / ".env").write_text(f"PROJECT_NAME=demo\nBASE_DOMAIN=example.test\n{SECRETS}{settings}")
+    here = Workspace.open(start=folder)
+    return dict(here.resolver(here.stack("compose")).environment(service))
+
+
+def codes(folder: Path, settings: str) -> dict[str, str]:
+    """Code → variable of what is found before a start."""
+    environment(folder, "auth", settings)
+    here = Workspace.open(start=folder)
+    return {f.code: f.variable for _, f in here.plugins.pre_deploy(here.project("compose"), "local", here.stack("compose"))}
+
+
+def test_odd_keys_round_trip_as_json(tmp_path: Path) -> None:
+    assert json.loads(environment(tmp_path, "hasura")["HASURA_GRAPHQL_JWT_SECRET"])["key"] == KEY
+
+
+def test_options_of_tokens(tmp_path: Path) -> None:
+    settings = "HASURA_JWT_TYPE=RS256\nHASURA_JWT_SIGNING_KEY=private\nHASURA_JWT_ISSUER=me\n"
+    told = json.loads(environment(tmp_path, "auth", settings)["HASURA_GRAPHQL_JWT_SECRET"])
+    assert told == {"type": "RS256", "issuer": "me", "key": KEY, "signing_key": "private"}
+    assert "signing_key" not in json.loads(environment(tmp_path, "hasura", settings)["HASURA_GRAPHQL_JWT_SECRET"])
+
+
+def test_an_asymmetric_type_needs_both_halves(tmp_path: Path) -> None:
+    assert codes(tmp_path, "HASURA_JWT_TYPE=RS256\n")["jwt-key-missing"] == "HASURA_JWT_SIGNING_KEY"
+
+
+def test_two_different_keys_are_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        environment(tmp_path, "auth", "AUTH_JWT_SECRET=another-key-of-more-than-32-characters-too\n")
+    assert any("HASURA_JWT_KEY" in f.message for f in caught.value.findings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "host", "port", "user", "password"),
+    [
+        ("MAILPIT_ENABLED=true\n", "mailpit", "1025", None, None),
+        ("EMAIL_PROVIDER=sendgrid\nSENDGRID_API_KEY=SG.key\n", "smtp.sendgrid.net", "587", "apikey", "SG.key"),
+        ("EMAIL_PROVIDER=postmark\nPOSTMARK_API_KEY=token\n", "smtp.postmarkapp.com", "587", "token", "token"),
+        (
+            "EMAIL_PROVIDER=ses\nAWS_REGION=eu-west-1\nSMTP_USER=u\nSMTP_PASSWORD=p\n",
+            "email-smtp.eu-west-1.amazonaws.com", "587", "u", "p",
+        ),
+        ("SMTP_HOST=mail.example.test\nSMTP_PORT=465\nSMTP_USER=u\nSMTP_PASS=p\n", "mail.example.test", "465", "u", "p"),
+        ("EMAIL_PROVIDER=sendgrid\nAUTH_SMTP_HOST=own.test\n", "own.test", "587", None, None),
+        ("", None, None, None, None),
+    ],
+)  # fmt: skip
+def test_mail(tmp_path: Path, settings: str, host: str | None, port: str | None, user: str | None, password: str | None) -> None:
+    env = environment(tmp_path, "auth", settings)
+    assert env.get("AUTH_SMTP_HOST") == host
+    assert env.get("AUTH_SMTP_PORT") == port
+    assert (env.get("AUTH_SMTP_USER") or None) == user
+    assert (env.get("AUTH_SMTP_PASS") or None) == password
+    assert env["AUTH_SMTP_SENDER"] == "noreply@example.test"
+    if port == "465":
+        assert env["AUTH_SMTP_SECURE"] == "true"
+
+
+def test_missing_mail_is_a_warning_and_a_missing_key_an_error(tmp_path: Path) -> None:
+    assert codes(tmp_path, "")["mail-missing"] == "EMAIL_PROVIDER"
+    assert codes(tmp_path, "EMAIL_PROVIDER=sendgrid\n")["mail-missing"] == "SENDGRID_API_KEY"
+
+
+def test_any_provider_reaches_the_service(tmp_path: Path) -> None:
+    settings = "AUTH_PROVIDER_GITLAB_ENABLED=true\nAUTH_PROVIDER_GITLAB_CLIENT_ID=id\nAUTH_PROVIDER_GITLAB_CLIENT_SECRET=s3cret\n"
+    env = environment(tmp_path, "auth", settings)
+    assert env["AUTH_PROVIDER_GITLAB_ENABLED"] == "true"
+    assert env["AUTH_PROVIDER_GITLAB_CLIENT_SECRET"] == "s3cret"
+    assert "provider-incomplete" not in codes(tmp_path, settings)
+    assert codes(tmp_path, "AUTH_PROVIDER_GITHUB_ENABLED=true\n")["provider-incomplete"] == "AUTH_PROVIDER_GITHUB_CLIENT_ID"
+
+
+def test_remote_schemas_reach_the_engine(tmp_path: Path) -> None:
+    settings = "REMOTE_SCHEMA_2_NAME=shop\nREMOTE_SCHEMA_2_URL=https://shop.test/graphql\n"
+    assert environment(tmp_path, "hasura", settings)["REMOTE_SCHEMA_2_URL"] == "https://shop.test/graphql"
+    assert "REMOTE_SCHEMA_2_URL" not in environment(tmp_path, "hasura", settings + "REMOTE_SCHEMAS_ENABLED=false\n")
+
+
+def test_signup_switch_is_turned_round(tmp_path: Path) -> None:
+    assert environment(tmp_path, "auth")["AUTH_DISABLE_SIGNUP"] == "false"
+    assert environment(tmp_path, "auth", "AUTH_SIGNUP_ENABLED=false\n")["AUTH_DISABLE_SIGNUP"] == "true"
