@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hookspecs.models.stack import PluginMigration, PortMap, Stack
     from nself_core.build import BuildReport
     from nself_core.plugins.manager import PluginManager
-    from nself_core.settings import LoadedSettings
+    from nself_core.settings import Declarations, LoadedSettings
     from nself_core.stack.assemble import Assembly
 
 RUNTIME_FILE = "runtime.json"
@@ -49,7 +49,7 @@ class Workspace:
         """
         from nself_core.kept_environ import with_kept
         from nself_core.plugins import PluginManager
-        from nself_core.settings import Declarations, load
+        from nself_core.settings import load
         from nself_core.settings.environment import in_force
 
         root = find_root(start)
@@ -58,15 +58,16 @@ class Workspace:
         environ: Mapping[str, str] = os.environ
         if kept:
             environ = with_kept(root / ".nself", in_force(root, env=env, environ=environ).name, environ)
-        loaded = load(root, Declarations.of(plugins.manifests()), env=env, home=home, environ=environ)
+        loaded = load(root, _declarations(plugins), env=env, home=home, environ=environ)
         return cls(root, home, plugins, loaded, environ)
 
     def refresh(self) -> None:
         """Read the settings again: after secrets were made or a setting changed."""
-        from nself_core.settings import Declarations, load
+        from nself_core.settings import load
 
-        declarations = Declarations.of(self.plugins.manifests())
-        self.loaded = load(self.root, declarations, env=self.environment.name, home=self.home, environ=self._environ)
+        self.loaded = load(
+            self.root, _declarations(self.plugins), env=self.environment.name, home=self.home, environ=self._environ
+        )
         self.forget()
 
     @property
@@ -249,6 +250,15 @@ class Workspace:
 
         self.make_state()
         write_atomically(self.state / name, (json.dumps(document, indent=1, sort_keys=True) + "\n").encode(), 0o600)
+
+
+def _declarations(plugins: PluginManager) -> Declarations:
+    """What the enabled plugins declare; what installed ones would, for naming them."""
+    from nself_core.settings import Declarations
+
+    names = plugins.names()
+    idle = [manifest for manifest in plugins.all_manifests() if manifest["name"] not in names]
+    return Declarations.of(plugins.manifests(), disabled=idle)
 
 
 def find_root(start: Path | None = None) -> Path:

@@ -15,10 +15,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hookspecs.patterns import compile_pattern
 from nself_core import __version__
 from nself_core.settings.cascade import labels
 from nself_core.settings.declared import AMBIENT
+from nself_core.settings.environment import ABOUT, FOLDER
 
 if TYPE_CHECKING:
     from nself_core.render.record import Record
@@ -43,7 +43,8 @@ def take_stamp(workspace: Workspace, record: Record, *, asked: str | None = None
     root, state = workspace.root, workspace.state
     sources = [root / label for label, _ in labels(workspace.environment.name)]
     names, patterns = _process_names(workspace.loaded, sources)
-    inputs = [*sources, root / "plugins.lock", *(state / name for name in STATE_INPUTS)]
+    about = root / FOLDER / workspace.environment.name / ABOUT
+    inputs = [*sources, about, root / "plugins.lock", *(state / name for name in STATE_INPUTS)]
     reads = sorted({glob for manifest in workspace.plugins.manifests() for glob in manifest.get("reads", ())})
     return {
         "version": [__version__, sys.version],
@@ -64,7 +65,7 @@ def _process_names(loaded: LoadedSettings, sources: Iterable[Path]) -> tuple[set
     """The process variables that count: declared ones, patterns as expressions, and whatever the files refer to."""
     text = "\n".join(path.read_text(encoding="utf-8", errors="replace") for path in sources if path.is_file())
     referred = set(re.findall(r"\$\{([A-Za-z_][A-Za-z0-9_]*)", text))
-    patterns = [compile_pattern(name).pattern for name in loaded.declarations.patterns()]
+    patterns = loaded.declarations.process_expressions()
     return {*loaded.declarations.names(), *referred} - AMBIENT | {"NSELF_ENV"}, patterns
 
 
