@@ -128,8 +128,10 @@ def test_every_fault_is_told_at_once_with_its_line(tmp_path: Path) -> None:
         CS_9_HEALTHCHECK="often", CS_9_ENV="novalue", CS_9_ENV_FILE=["missing.env"], CS_9_PATH="../elsewhere",
     )  # fmt: skip
     for words in (
-        "CS_1: 'Api' is no name", "did you mean 'fastapi'", "5 fields", "CS_5: port 8001 is taken by CS_4", "CS_6: the name 'd' is taken",
-        "CS_7: 'redis' is the name of a built-in", "CS_8: 'h' names no template", "CS_9: 'none' is no port", "socket", "whole machine",
+        "CS_1: 'Api' is no name", "did you mean 'fastapi'", "5 fields", "CS_5: port 8001 is taken by CS_4",
+        "CS_6: the name 'd' is taken",
+        "CS_7: 'redis' is the name of a built-in", "CS_8: 'h' names no template",
+        "CS_9: 'none' is no port", "socket", "whole machine",
         "CS_9_HEALTHCHECK", "CS_9_ENV: 'novalue'", "'missing.env' cannot be read", "leads out of the project",
     ):  # fmt: skip
         assert any(words in message for message in said), (words, said)
