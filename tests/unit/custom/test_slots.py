@@ -201,6 +201,17 @@ def test_a_folder_with_content_is_never_touched(tmp_path: Path) -> None:
     assert scaffolded(tmp_path, CS_1="my_svc:gin") == {}
 
 
+def test_a_lay_out_that_was_interrupted_is_finished(tmp_path: Path) -> None:
+    files = scaffolded(tmp_path, CS_1="a:gin")
+    folder = tmp_path / "services" / "a"
+    folder.mkdir(parents=True)
+    (folder / "main.go").write_text(files["services/a/main.go"].content)
+    (folder / ".go.mod.x1.new").write_text("half")
+    assert set(scaffolded(tmp_path, CS_1="a:gin")) == set(files)
+    (folder / "main.go").write_text("package main // mine")
+    assert scaffolded(tmp_path, CS_1="a:gin") == {}
+
+
 def test_a_dockerfile_without_a_dev_stage_is_built_as_it_is(tmp_path: Path) -> None:
     folder = tmp_path / "services" / "api"
     folder.mkdir(parents=True)
