@@ -59,7 +59,7 @@ def expiry(found: dict[str, Any], headers: Any) -> float | None:
     lowered = {key.lower(): value for key, value in found.items()}
     control = str(lowered.get("cache-control", ""))
     if "max-age=" in control:
-        digits = control.split("max-age=")[1].split(",")[0].strip()
+        digits = control.split("max-age=")[1].split(",", maxsplit=1)[0].strip()
         return time.time() + int(digits) if digits.isdigit() else None
     if "expires" in lowered:
         try:

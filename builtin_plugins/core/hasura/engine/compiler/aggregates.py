@@ -122,9 +122,7 @@ def _count(c: Context, table: RoleTable, field: Field, row: Row, path: str, add)
     return f"count({'DISTINCT ' if distinct else ''}{inner})"
 
 
-def aggregate_condition(
-    c: Context, link: Relationship, target: RoleTable, val: Val, row: Row, path: str, meta: bool
-) -> str:
+def aggregate_condition(c: Context, link: Relationship, target: RoleTable, val: Val, row: Row, path: str, meta: bool) -> str:
     """`articles_aggregate: {count: {predicate: {_gt: 1}, filter: …}}` in a condition."""
     from .boolexp import condition, conjunction, joined, permission
     from .operators import column_condition
@@ -148,7 +146,9 @@ def aggregate_condition(
         distinct = "DISTINCT " if "distinct" in given and given["distinct"].literal() is True else ""
         if function == "count":
             result = Column("count", INT, True, False, "", False, None, 0)
-            call = f"count({distinct}{listed})" if len(columns) == 1 else f"count({distinct}({listed}))" if columns else "count(*)"
+            call = (
+                f"count({distinct}{listed})" if len(columns) == 1 else f"count({distinct}({listed}))" if columns else "count(*)"
+            )
         elif function in ("bool_and", "bool_or") and len(columns) == 1:
             result = Column(function, PgType("bool", "boolean"), True, False, "", False, None, 0)
             call = f"{function}({distinct}{listed})"

@@ -115,9 +115,7 @@ def joined(link: Relationship, row: Row, other: Row) -> str:
     return " AND ".join(f"{other.col(there)} = {row.col(here)}" for here, there in link.mapping) or TRUE
 
 
-def through(
-    c: Context, link: Relationship, target: RoleTable, val: Val, row: Row, path: str, meta: bool, root: Row
-) -> str:
+def through(c: Context, link: Relationship, target: RoleTable, val: Val, row: Row, path: str, meta: bool, root: Row) -> str:
     """Some related row satisfies the condition (and, for clients, the role may see it)."""
     if val.kind == "null":
         return TRUE
@@ -140,9 +138,7 @@ def _exists(c: Context, val: Val, path: str, root: Row) -> str:
     return f"EXISTS (SELECT 1 FROM {qualified(*name)} AS {other.alias} WHERE {inner})"
 
 
-def _computed(
-    c: Context, table: RoleTable, found: ComputedField, val: Val, row: Row, path: str, meta: bool, root: Row
-) -> str:
+def _computed(c: Context, table: RoleTable, found: ComputedField, val: Val, row: Row, path: str, meta: bool, root: Row) -> str:
     if [item for item in found.call.inputs if not item[1].has_default]:
         raise validation(f"field \"{found.name}\" not found in type: '{table.name}_bool_exp'", path)
     call = c.call(found.call, row, {})

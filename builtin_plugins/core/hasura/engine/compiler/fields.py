@@ -59,7 +59,7 @@ class Collector:
             elif isinstance(selection, ast.FragmentSpreadNode):
                 name = selection.name.value
                 if name in spread:
-                    raise validation(f'the fragment definition(s) {name} form a cycle', path)
+                    raise validation(f"the fragment definition(s) {name} form a cycle", path)
                 fragment = self.fragments.get(name)
                 if fragment is None:
                     raise validation(f'reference to undefined fragment "{name}"', path)

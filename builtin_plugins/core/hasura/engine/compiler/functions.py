@@ -13,7 +13,7 @@ from .select import ROWS, function_arguments, object_json, require_selection, ro
 def function_json(c: Context, root: Root, field: Field, path: str) -> str:
     """Rows, a row or aggregates of what a function returns."""
     function, table = root.function, root.table
-    assert function is not None and table is not None  # noqa: S101, PT018 - roots of this kind carry both
+    assert function is not None and table is not None  # noqa: S101 - roots of this kind carry both
     call_spec = function.call
     allowed = {"args"} if call_spec.inputs else set()
     require_selection(field, table.name, path)

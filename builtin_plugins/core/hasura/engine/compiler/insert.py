@@ -131,7 +131,10 @@ def _recordset(
         rows = raw if isinstance(raw, list) else [raw]
         return dumps(
             [
-                {f"c{i}": cell(row.get(n), column, f"{args}[{k}].{n}") for i, (n, column) in enumerate(zip(names, columns, strict=True))}
+                {
+                    f"c{i}": cell(row.get(n), column, f"{args}[{k}].{n}")
+                    for i, (n, column) in enumerate(zip(names, columns, strict=True))
+                }
                 for k, row in enumerate(rows)
             ]
         )
@@ -185,5 +188,3 @@ def on_conflict(c: Context, table: RoleTable, val: Val, row: Row, path: str) -> 
     tail = f" WHERE {where}" if where != "TRUE" else ""
     assigned = ", ".join(f"{ident(name)} = {sql}" for name, sql in updates.items())
     return f"{clause}DO UPDATE SET {assigned}{tail}", True
-
-

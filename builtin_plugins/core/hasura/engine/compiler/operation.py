@@ -1,6 +1,6 @@
 """Compile one operation for one role into a plan."""
 
-# ruff: noqa: S608 - every identifier here is quoted and every value is a placeholder
+
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import orjson
 
 from ..db.sql import literal, qualified
 from ..errors import EngineError, validation
-from ..schema.roles import Root, RoleSchema
+from ..schema.roles import RoleSchema, Root
 from .aggregates import aggregate_json
 from .boolexp import TRUE
 from .context import Context, Row

@@ -239,9 +239,7 @@ class Tail:
         return text + (f" OFFSET {self.offset}" if self.offset else "")
 
 
-def row_clauses(
-    c: Context, table: RoleTable, arguments: dict[str, Val], row: Row, conditions: list[str], path: str
-) -> Tail:
+def row_clauses(c: Context, table: RoleTable, arguments: dict[str, Val], row: Row, conditions: list[str], path: str) -> Tail:
     """Compile where, order_by, limit, offset and distinct_on."""
     parts = [*conditions, permission(c, table, row)]
     where = arguments.get("where")
@@ -280,9 +278,7 @@ def pk_conditions(c: Context, table: RoleTable, field: Field, row: Row, path: st
     return key_equals(c, table, arguments, names, row, f"{path}.args")
 
 
-def key_equals(
-    c: Context, table: RoleTable, given: dict[str, Val], names: dict[str, str], row: Row, path: str
-) -> list[str]:
+def key_equals(c: Context, table: RoleTable, given: dict[str, Val], names: dict[str, str], row: Row, path: str) -> list[str]:
     """`column = value` for each named column; all are required."""
     parts = []
     for shown, column_name in names.items():

@@ -139,9 +139,7 @@ def _types(rows: list[dict[str, Any]]) -> dict[int, PgType]:
 
 def _table(row: dict[str, Any], types: dict[int, PgType]) -> Table:
     columns = tuple(
-        Column(
-            c["name"], types[c["type"]], not c["not_null"], c["default"], c["identity"], c["generated"], c["comment"], c["n"]
-        )
+        Column(c["name"], types[c["type"]], not c["not_null"], c["default"], c["identity"], c["generated"], c["comment"], c["n"])
         for c in row["columns"] or ()
     )
     keys = row["keys"] or ()

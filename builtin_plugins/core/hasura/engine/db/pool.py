@@ -106,9 +106,7 @@ class Pool:
                 statement_cache_size=0,
                 server_settings={"application_name": self.name, "jit": "off"},
             )
-            await connection.set_type_codec(
-                "json", schema="pg_catalog", encoder=_identity, decoder=_identity, format="binary"
-            )
+            await connection.set_type_codec("json", schema="pg_catalog", encoder=_identity, decoder=_identity, format="binary")
         except (*DOWN, asyncpg.PostgresError) as error:
             self._give_slot()
             raise DatabaseDown(f"connection error: {type(error).__name__}") from error
@@ -156,9 +154,8 @@ class Pool:
     @asynccontextmanager
     async def transaction(self, isolation: str | None = None) -> AsyncIterator[Lease]:
         """Lease with a transaction: committed at the end, rolled back on any error."""
-        async with self.lease() as lease:
-            async with lease.connection.transaction(isolation=isolation):
-                yield lease
+        async with self.lease() as lease, lease.connection.transaction(isolation=isolation):
+            yield lease
 
     async def close(self) -> None:
         """Close what is free now; leased connections close when they are given back."""

@@ -55,6 +55,8 @@ class EventService:
     def __init__(self, app: App) -> None:
         self.app = app
         self.tasks: list[asyncio.Task[None]] = []
+        self.recovered = False
+        self.recovery = asyncio.Lock()
         self.slots = asyncio.Semaphore(app.config.events_pool)
 
     def start(self) -> None:
@@ -76,12 +78,27 @@ class EventService:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
 
+    async def _recover(self) -> None:
+        """Give back what a process that was killed had locked; it is delivered again (at least once)."""
+        async with self.app.engine.meta_pool.lease() as lease:
+            for table in ("hdb_cron_events", "hdb_scheduled_events"):
+                sql = f"UPDATE hdb_catalog.{table} SET status = 'scheduled' WHERE status = 'locked'"  # noqa: S608 - constants
+                await lease.connection.execute(sql)
+            await lease.connection.execute("UPDATE hdb_catalog.hdb_action_log SET status = 'created' WHERE status = 'processing'")
+        async with self.app.engine.pool.lease() as lease:
+            if await lease.value("SELECT to_regclass('hdb_catalog.event_log') IS NOT NULL", []):
+                await lease.connection.execute("UPDATE hdb_catalog.event_log SET locked = NULL WHERE locked IS NOT NULL")
+
     async def _loop(self, work: Any, seconds: float) -> None:
         while True:
             await asyncio.sleep(seconds)
             if not self.app.engine.ready:
                 continue
             try:
+                async with self.recovery:
+                    if not self.recovered:
+                        await self._recover()
+                        self.recovered = True
                 while await work():
                     continue
             except (EngineError, asyncpg.PostgresError, *DOWN) as error:
@@ -277,5 +294,3 @@ class EventService:
 def stamp(moment: datetime) -> str:
     """A moment as the payloads write it."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-

@@ -52,9 +52,7 @@ def _create(table: TrackedTable, name: str, operation: str, spec: dict[str, Any]
     new = "NULL" if operation == "delete" else _record(table, columns, "NEW")
     guard = ""
     if operation == "update" and spec.get("columns") not in (None, "*"):
-        changed = " OR ".join(
-            f"OLD.{ident(c)}::text IS DISTINCT FROM NEW.{ident(c)}::text" for c in spec["columns"]
-        ) or "FALSE"
+        changed = " OR ".join(f"OLD.{ident(c)}::text IS DISTINCT FROM NEW.{ident(c)}::text" for c in spec["columns"]) or "FALSE"
         guard = f"IF NOT ({changed}) THEN RETURN NULL; END IF;"
     function = qualified("hdb_catalog", trigger)
     body = f"""

@@ -127,9 +127,7 @@ class App:
         answer = await run(self.engine, body)
         return 200, answer if isinstance(answer, bytes) else dump(answer), session
 
-    def _log(
-        self, scope: Any, headers: Any, session: Session | None, status: int, size: int, seconds: float, error: Any
-    ) -> None:
+    def _log(self, scope: Any, headers: Any, session: Session | None, status: int, size: int, seconds: float, error: Any) -> None:
         client = scope.get("client") or ("", 0)
         detail = {
             "operation": {

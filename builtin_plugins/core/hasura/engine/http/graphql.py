@@ -68,7 +68,8 @@ class GraphQL:
         text = body.get("query")
         if not isinstance(text, str):
             raise EngineError("invalid-json", "the key 'query' was not present", "$")
-        variables = body.get("variables") or {}
+        variables = body.get("variables")
+        variables = {} if variables is None else variables
         if not isinstance(variables, dict):
             raise EngineError("parse-failed", "variables must be an object", "$.variables")
         name = body.get("operationName")

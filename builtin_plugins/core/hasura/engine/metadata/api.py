@@ -62,7 +62,7 @@ async def run(engine: Engine, body: Any, path: str = "$") -> Any:
         raise EngineError("parse-failed", f"key {error.args[0]!r} not found", "$.args") from None
     except (TypeError, AttributeError):
         raise EngineError("parse-failed", f"the arguments of {body['type']} are not as expected", "$.args") from None
-    raise EngineError("parse-failed", f"unknown metadata command \"{body['type']}\"", "$.type")
+    raise EngineError("parse-failed", f'unknown metadata command "{body["type"]}"', "$.type")
 
 
 async def _bulk(engine: Engine, args: Any, name: str) -> list[Any]:

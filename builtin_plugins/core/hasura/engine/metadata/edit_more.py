@@ -52,7 +52,9 @@ def create_event_trigger(document: dict[str, Any], args: dict[str, Any]) -> None
     )
     if not made.get("webhook") and not made.get("webhook_from_env"):
         raise EngineError("parse-failed", "a webhook or webhook_from_env is needed", "$.args")
-    put(entry.setdefault("event_triggers", []), "name", made, f'event trigger "{args["name"]}"', replace=bool(args.get("replace")))
+    put(
+        entry.setdefault("event_triggers", []), "name", made, f'event trigger "{args["name"]}"', replace=bool(args.get("replace"))
+    )
 
 
 @edit("delete_event_trigger")

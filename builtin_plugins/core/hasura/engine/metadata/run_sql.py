@@ -47,9 +47,8 @@ async def run_sql(engine: Engine, args: Any) -> Any:
     check = not read_only and (wanted if wanted is not None else changes_schema(sql))
     try:
         if not check:
-            async with engine.pool.lease() as lease:
-                async with lease.connection.transaction(readonly=read_only):
-                    return await _execute(lease.connection, sql)
+            async with engine.pool.lease() as lease, lease.connection.transaction(readonly=read_only):
+                return await _execute(lease.connection, sql)
         async with engine.lock:
             return await _checked(engine, sql, bool(given.get("cascade")))
     except asyncpg.PostgresError as error:
@@ -104,7 +103,7 @@ async def _execute(connection: asyncpg.Connection, sql: str) -> Any:
         listed = ", ".join('"' + name.replace('"', '""') + '"' for name in names)
         if len(set(names)) == len(names) and re.match(r"\s*(select|values|table)\b", sql, re.IGNORECASE):
             body = sql.strip().rstrip(";")
-            shown = ", ".join(f'q.{column}::text' for column in listed.split(", ")) if names else ""
+            shown = ", ".join(f"q.{column}::text" for column in listed.split(", ")) if names else ""
             try:
                 async with connection.transaction():
                     rows = await connection.fetch(f"SELECT {shown} FROM ({body}) AS q")

@@ -74,7 +74,9 @@ def shaped(app: App, value: Any, output: str, sets: list[Any], collector: Any, p
             found[item.alias] = definition["name"]
             continue
         if item.name not in fields:
-            raise validation(f"field \"{item.name}\" not found in type: '{definition['name']}'", f"{path}.selectionSet.{item.name}")
+            raise validation(
+                f"field \"{item.name}\" not found in type: '{definition['name']}'", f"{path}.selectionSet.{item.name}"
+            )
         found[item.alias] = shaped(
             app, value.get(item.name), fields[item.name], item.sets, collector, f"{path}.selectionSet.{item.name}"
         )

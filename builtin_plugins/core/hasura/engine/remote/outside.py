@@ -69,9 +69,7 @@ class Outside:
             directives=(),
             selection_set=ast.SelectionSetNode(selections=(node,)),
         )
-        result = execute(
-            schema, DocumentNode(definitions=(operation, *document.fragments.values())), variable_values=variables
-        )
+        result = execute(schema, DocumentNode(definitions=(operation, *document.fragments.values())), variable_values=variables)
         if result.errors:
             raise EngineError("validation-failed", result.errors[0].message, f"$.selectionSet.{field.name}")
         return orjson.dumps((result.data or {}).get(field.alias))

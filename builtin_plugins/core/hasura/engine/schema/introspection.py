@@ -28,7 +28,7 @@ from ..compiler.order import DIRECTIONS
 from ..compiler.update import OPERATORS
 from ..db.catalog import Column, PgType
 from .model import Call
-from .roles import Root, RoleSchema, RoleTable
+from .roles import RoleSchema, RoleTable, Root
 from .scalars import CASTS, JSONS, NUMERIC, comparison_name, graphql_name, is_list, operators
 
 BUILTIN = {"Int": GraphQLInt, "Float": GraphQLFloat, "String": GraphQLString, "Boolean": GraphQLBoolean}
@@ -93,9 +93,7 @@ class Types:
                 rows = GraphQLNonNull(GraphQLList(GraphQLNonNull(self.table(target))))
                 found[name] = GraphQLField(rows, self.row_arguments(target), description=relationship.comment)
                 if target.aggregates:
-                    found[f"{name}_aggregate"] = GraphQLField(
-                        GraphQLNonNull(self.aggregate(target)), self.row_arguments(target)
-                    )
+                    found[f"{name}_aggregate"] = GraphQLField(GraphQLNonNull(self.aggregate(target)), self.row_arguments(target))
             else:
                 kind = self.table(target)
                 certain = not relationship.nullable and not target.filters
@@ -158,7 +156,9 @@ class Types:
             nodes = GraphQLNonNull(GraphQLList(GraphQLNonNull(self.table(table))))
             return {"aggregate": GraphQLField(self._aggregate_fields(table)), "nodes": GraphQLField(nodes)}
 
-        return self.once(name, lambda: GraphQLObjectType(name, fields, description=f'aggregated selection of "{table.tracked.table.name}"'))
+        return self.once(
+            name, lambda: GraphQLObjectType(name, fields, description=f'aggregated selection of "{table.tracked.table.name}"')
+        )
 
     def _aggregate_fields(self, table: RoleTable) -> Any:
         name = f"{table.name}_aggregate_fields"
@@ -174,7 +174,9 @@ class Types:
                     found[function] = GraphQLField(self._function_fields(table, function, columns))
             return dict(sorted(found.items()))
 
-        return self.once(name, lambda: GraphQLObjectType(name, fields, description=f'aggregate fields of "{table.tracked.table.name}"'))
+        return self.once(
+            name, lambda: GraphQLObjectType(name, fields, description=f'aggregate fields of "{table.tracked.table.name}"')
+        )
 
     def _function_fields(self, table: RoleTable, function: str, columns: dict[str, Column]) -> Any:
         name = f"{table.name}_{function}_fields"
@@ -207,7 +209,7 @@ class Types:
                 found[shown] = GraphQLInputField(kind)
             return dict(sorted(found.items()))
 
-        described = f'Boolean expression to filter rows from the table "{table.tracked.table.name}". All fields are combined with a logical \'AND\'.'
+        described = f"Boolean expression to filter rows from the table \"{table.tracked.table.name}\". All fields are combined with a logical 'AND'."
         return self.once(name, lambda: GraphQLInputObjectType(name, fields, description=described))
 
     def comparison(self, table: RoleTable, column: Column) -> Any:
@@ -255,7 +257,7 @@ class Types:
                 )
             return dict(sorted(found.items()))
 
-        described = f'Boolean expression to compare columns of type "{graphql_name(pg_type)}". All fields are combined with logical \'AND\'.'
+        described = f"Boolean expression to compare columns of type \"{graphql_name(pg_type)}\". All fields are combined with logical 'AND'."
         return self.once(name, lambda: GraphQLInputObjectType(name, fields, description=described))
 
     def _within(self, pg_type: PgType, kind: Any) -> Any:
@@ -357,9 +359,7 @@ class Types:
             columns = self.columns(table, "update_column", table.update_columns())
             return {
                 "constraint": GraphQLInputField(GraphQLNonNull(constraint)),
-                "update_columns": GraphQLInputField(
-                    GraphQLNonNull(GraphQLList(GraphQLNonNull(columns))), default_value=[]
-                ),
+                "update_columns": GraphQLInputField(GraphQLNonNull(GraphQLList(GraphQLNonNull(columns))), default_value=[]),
                 "where": GraphQLInputField(self.bool_exp(table)),
             }
 
@@ -391,7 +391,11 @@ class Types:
             name = f"{table.name}{operator}_input"
 
             def fields(operator: str = operator, columns: dict[str, Column] = columns) -> dict[str, GraphQLInputField]:
-                special = {"_delete_key": GraphQLString, "_delete_elem": GraphQLInt, "_delete_at_path": GraphQLList(GraphQLNonNull(GraphQLString))}
+                special = {
+                    "_delete_key": GraphQLString,
+                    "_delete_elem": GraphQLInt,
+                    "_delete_at_path": GraphQLList(GraphQLNonNull(GraphQLString)),
+                }
                 return {
                     n: GraphQLInputField(special.get(operator) or self.column_type(table, c)) for n, c in sorted(columns.items())
                 }
@@ -427,7 +431,9 @@ class Types:
             one = root.kind == "insert_one"
             data = GraphQLNonNull(self.insert_input(table))
             kind = self.table(table) if one else self.response(table)
-            arguments = {"object": GraphQLArgument(data)} if one else {"objects": GraphQLArgument(GraphQLNonNull(GraphQLList(data)))}
+            arguments = (
+                {"object": GraphQLArgument(data)} if one else {"objects": GraphQLArgument(GraphQLNonNull(GraphQLList(data)))}
+            )
             conflict = self.on_conflict(table)
             if conflict is not None:
                 arguments["on_conflict"] = GraphQLArgument(conflict)
@@ -494,5 +500,3 @@ def graphql_schema(role: RoleSchema) -> GraphQLSchema:
         GraphQLObjectType("subscription_root", subscriptions) if subscriptions else None,
         assume_valid=True,
     )
-
-

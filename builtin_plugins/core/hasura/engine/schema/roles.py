@@ -181,11 +181,7 @@ class RoleSchema:
             usable("update", table.updatable),
             usable("delete", table.deletable),
             {shown: table.by_name[column] for shown, column in tracked.fields.items() if column in columns},
-            {
-                name: found
-                for name, found in tracked.computed.items()
-                if name in computed or (found.table is not None and parts)
-            },
+            {name: found for name, found in tracked.computed.items() if name in computed or (found.table is not None and parts)},
         )
 
     @staticmethod

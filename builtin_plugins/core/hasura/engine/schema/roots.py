@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .model import ADMIN, TrackedFunction, TrackedTable
-from .roles import Root, RoleSchema, RoleTable
+from .roles import RoleSchema, RoleTable, Root
 
 PATTERNS = {
     "select": "{}",
@@ -116,7 +116,7 @@ def query_roots(role: RoleSchema, *, subscription: bool) -> dict[str, Root]:
     for action in role.schema.actions.values():
         kind = (action.get("definition") or {}).get("type", "mutation")
         asynchronous = (action.get("definition") or {}).get("kind") == "asynchronous"
-        if (kind == "query" and not subscription or kind != "query" and asynchronous) and action_visible(role, action):
+        if ((kind == "query" and not subscription) or (kind != "query" and asynchronous)) and action_visible(role, action):
             roots[action["name"]] = Root(action["name"], "action", None, None, action.get("comment"), action)
     return roots
 
