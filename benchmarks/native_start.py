@@ -72,7 +72,6 @@ def ours(**settings: str) -> tuple[float, list[str]]:
 
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
-    os.environ["NSELF_HOME"] = tempfile.mkdtemp(prefix="nself-bench-home-") if os.geteuid() == 0 else str(Path.home() / ".nself")
     bare()  # unpacks, and warms the page cache
     base, started, names = [], [], []
     for _ in range(rounds):
