@@ -77,6 +77,8 @@ def _base(stack: Stack, service: Service, port: str) -> str | None:
 def _ports(stack: Stack, service: Service) -> list[Url]:
     made = []
     for port in service.ports:
+        if port.host is None and service.replicas == 1:
+            continue  # the service's own business: nobody asked for it to be reached from outside
         for instance in range(1, service.replicas + 1):
             number = stack.ports.get(service.name, port.name, instance)
             if number is None:
