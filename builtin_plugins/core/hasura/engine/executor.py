@@ -47,7 +47,7 @@ class Executor:
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
         self.schema: Schema | None = None
-        self.remote_roots: dict[str, Any] = {}
+        self.remote_roots: Any = None
         self.outside: Any = None
         self.cache: OrderedDict[Any, Family] = OrderedDict()
         self.hits = 0
@@ -85,7 +85,7 @@ class Executor:
             return plan, variables
         scope = Scope(variables, document.types)
         try:
-            plan = compile_operation(role_schema(schema, role, backend), document, scope, self.remote_roots)
+            plan = compile_operation(role_schema(schema, role, backend), document, scope, self._remotes(role))
         except RecursionError:
             raise validation("the operation is nested too deeply") from None
         if any(level > family.levels.get(name, OPAQUE) for name, level in scope.levels.items()):
@@ -99,6 +99,9 @@ class Executor:
             if not document.types:
                 family.only = plan
         return plan, variables
+
+    def _remotes(self, role: str) -> dict[str, Any] | None:
+        return self.remote_roots(role) if self.remote_roots is not None else None
 
     async def run(self, plan: Plan, variables: dict[str, Any], session: dict[str, str]) -> bytes:
         """The whole response body."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..http.app import App
 
 ENV = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
+UUID = re.compile(r"^[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}$")
 FORWARDED = frozenset({"authorization", "cookie", "x-request-id", "accept-language", "user-agent"})
 
 
@@ -109,13 +110,19 @@ async def call_webhook(app: App, action: dict[str, Any], payload: dict[str, Any]
     raise EngineError("unexpected", "internal error: the webhook answered with an error", "$", 500)
 
 
-async def run_action(app: App, action: dict[str, Any], field: Any, variables: dict[str, Any], request: dict[str, Any]) -> bytes:
+async def run_action(
+    app: App, action: dict[str, Any], field: Any, variables: dict[str, Any], request: dict[str, Any], operation: str
+) -> bytes:
     """One action field of a request."""
+    from ..compiler.document import read
     from ..compiler.fields import Collector
     from ..compiler.scope import Scope
 
     definition = action["definition"]
     path = f"$.selectionSet.{field.name}"
+    collector = Collector(read(request["text"], request["name"]).fragments, Scope(variables, {}))
+    if definition.get("kind") == "asynchronous" and operation == "query":
+        return await result_of(app, action, field, variables, request["session"], collector)
     declared = {argument["name"]: argument["type"] for argument in definition.get("arguments") or ()}
     given: dict[str, Any] = {}
     for argument in field.node.arguments or ():
@@ -136,9 +143,6 @@ async def run_action(app: App, action: dict[str, Any], field: Any, variables: di
     if definition.get("kind") == "asynchronous" and definition.get("type", "mutation") != "query":
         return await enqueue(app, action, given, session, request["headers"])
     answer = await call_webhook(app, action, payload, request["headers"])
-    key = (request["text"], request["name"], session.role, session.backend)
-    family = app.engine.executor.cache[key]
-    collector = Collector(family.document.fragments, Scope(variables, family.document.types))
     return orjson.dumps(shaped(app, answer, definition["output_type"], field.sets, collector, path))
 
 
@@ -152,3 +156,32 @@ async def enqueue(app: App, action: dict[str, Any], given: Any, session: Any, he
             [action["name"], dumps(given), dumps(kept), dumps(session.variables)],
         )
     return orjson.dumps(made)
+
+
+async def result_of(app: App, action: dict[str, Any], field: Any, variables: dict[str, Any], session: Any, collector: Any) -> bytes:
+    """What became of an asynchronous action, for the role and user that started it."""
+    path = f"$.selectionSet.{field.name}"
+    given = {argument.name.value: literal_value(argument.value, variables) for argument in field.node.arguments or ()}
+    if set(given) != {"id"} or not UUID.match(str(given["id"])):
+        raise validation('expected one argument "id" of type "uuid"', f"{path}.args")
+    async with app.engine.meta_pool.lease() as lease:
+        row = await lease.row(
+            "SELECT id::text, to_json(created_at)::text AS created_at, response_payload::text, errors::text, "
+            "session_variables::text FROM hdb_catalog.hdb_action_log WHERE id = ($1::text)::uuid AND action_name = $2::text",
+            [str(given["id"]), action["name"]],
+        )
+    if row is None or (session.role != "admin" and orjson.loads(row["session_variables"]) != session.variables):
+        return b"null"
+    found: dict[str, Any] = {}
+    for item in collector.collect(field.sets, action["name"], path):
+        if item.name == "output":
+            payload = orjson.loads(row["response_payload"] or "null")
+            output = action["definition"]["output_type"].rstrip("!")
+            found[item.alias] = shaped(app, payload, output, item.sets, collector, f"{path}.selectionSet.output")
+        elif item.name in ("created_at", "errors"):
+            found[item.alias] = orjson.loads(row[item.name] or "null")
+        elif item.name in ("id", "__typename"):
+            found[item.alias] = row["id"] if item.name == "id" else action["name"]
+        else:
+            raise validation(f"field \"{item.name}\" not found in type: '{action['name']}'", f"{path}.selectionSet.{item.name}")
+    return orjson.dumps(found)

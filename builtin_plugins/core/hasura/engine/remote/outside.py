@@ -10,11 +10,12 @@ import orjson
 from graphql import DocumentNode, execute
 from graphql.language import ast
 
-from ..compiler.values import literal_value
+from ..compiler.document import read
 from ..errors import EngineError
 from ..schema.introspection import graphql_schema
 from ..schema.roles import role_schema
 from .actions import run_action
+from .schemas import RemoteSchemas
 
 if TYPE_CHECKING:
     from ..compiler.plan import Part, Plan
@@ -28,28 +29,39 @@ class Outside:
 
     def __init__(self, app: App) -> None:
         self.app = app
+        self.remotes = RemoteSchemas(app)
+        app.engine.executor.remote_roots = self.remotes.roots
+        self.remotes.changed()
 
     async def answer(self, parts: list[Part], plan: Plan, variables: dict[str, Any], session: dict[str, str]) -> dict[str, bytes]:
         """JSON by alias."""
         if plan.kind == "mutation":
-            found = [await self._one(part, variables) for part in parts]
+            found = [await self._one(part, variables, plan.kind) for part in parts]
         else:
-            found = await asyncio.gather(*(self._one(part, variables) for part in parts))
+            found = await asyncio.gather(*(self._one(part, variables, plan.kind) for part in parts))
         return dict(zip((part.alias for part in parts), found, strict=True))
 
-    async def _one(self, part: Part, variables: dict[str, Any]) -> bytes:
+    async def _one(self, part: Part, variables: dict[str, Any], operation: str) -> bytes:
         kind, *rest = part.outside
         if kind == "introspection":
             return self._introspect(rest[0], variables)
         if kind == "action":
-            return await run_action(self.app, rest[0], rest[1], variables, REQUEST.get())
+            return await run_action(self.app, rest[0], rest[1], variables, REQUEST.get(), operation)
+        if kind == "remote":
+            request = REQUEST.get()
+            return await self.remotes.ask(rest[0], rest[1], operation, variables, request, self._document(request))
         raise EngineError("unexpected", f"nothing answers {part.alias}", "$", 500)
+
+    def _document(self, request: dict[str, Any]) -> Any:
+        session = request["session"]
+        key = (request["text"], request["name"], session.role, session.backend)
+        family = self.app.engine.executor.cache.get(key)
+        return family.document if family is not None else read(request["text"], request["name"])
 
     def _introspect(self, field: Any, variables: dict[str, Any]) -> bytes:
         request = REQUEST.get()
         session = request["session"]
-        family = self.app.engine.executor.cache[(request["text"], request["name"], session.role, session.backend)]
-        document = family.document
+        document = self._document(request)
         role = role_schema(self.app.engine.schema, session.role, session.backend)
         key = ("introspection", session.role, session.backend)
         schema = role.schema.role_cache.get(key)
@@ -73,13 +85,3 @@ class Outside:
         if result.errors:
             raise EngineError("validation-failed", result.errors[0].message, f"$.selectionSet.{field.name}")
         return orjson.dumps((result.data or {}).get(field.alias))
-
-
-def plain_arguments(field: Any, variables: dict[str, Any]) -> dict[str, Any]:
-    """A field's arguments as plain values; absent variables are left out."""
-    found = {}
-    for argument in field.node.arguments or ():
-        if isinstance(argument.value, ast.VariableNode) and argument.value.name.value not in variables:
-            continue
-        found[argument.name.value] = literal_value(argument.value, variables)
-    return found
