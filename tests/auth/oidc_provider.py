@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 import uvicorn
 from joserfc import jwt
-from joserfc.jwk import RSAKey
+from joserfc.jwk import ECKey, RSAKey
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse
@@ -35,6 +35,7 @@ class OidcProvider:
     )
     document: dict[str, Any] = field(default_factory=dict)
     claims: dict[str, Any] = field(default_factory=dict)
+    developer_key: ECKey | None = None
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
     asked: list[dict[str, str]] = field(default_factory=list)
 
@@ -82,13 +83,22 @@ class OidcProvider:
         form = dict(await request.form())
         asked = self.codes.pop(str(form.get("code")), None)
         challenge = base64.urlsafe_b64encode(hashlib.sha256(str(form.get("code_verifier", "")).encode()).digest()).rstrip(b"=")
-        right = asked and (form["client_id"], form["client_secret"]) == (CLIENT_ID, CLIENT_SECRET)
+        right = asked and form["client_id"] == CLIENT_ID and self._secret_holds(str(form["client_secret"]))
         if not right or asked.get("code_challenge") != challenge.decode() or form["redirect_uri"] != asked["redirect_uri"]:
             return JSONResponse({"error": "invalid_grant"}, 400)
         nonce = {"nonce": asked["nonce"]} if "nonce" in asked else {}
         return JSONResponse(
             {"access_token": "at", "refresh_token": "rt", "token_type": "Bearer", "id_token": self.id_token(**nonce)}
         )
+
+    def _secret_holds(self, secret: str) -> bool:
+        """The plain secret, or with a developer key Apple's form: a short-lived JWT."""
+        if self.developer_key is None:
+            return secret == CLIENT_SECRET
+        token = jwt.decode(secret, self.developer_key, algorithms=["ES256"])
+        claims = token.claims
+        short = claims["exp"] - claims["iat"] <= 600
+        return short and token.header["kid"] == "KID" and (claims["iss"], claims["sub"]) == ("TEAM", CLIENT_ID)
 
     async def _userinfo(self, request: Request) -> JSONResponse:
         return JSONResponse(self.profile if request.headers.get("authorization") == "Bearer at" else {})

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from builtin_plugins.core.auth.server.oauth.exchange import with_email
+from builtin_plugins.core.auth.server.oauth.exchange import posted_name, with_email
 from builtin_plugins.core.auth.server.oauth.identity import Identity, IdentityError, from_profile
 from builtin_plugins.core.auth.server.oauth.providers import load_providers
 
@@ -89,3 +89,8 @@ def test_listed_addresses() -> None:
     assert with_email(TABLE["bitbucket"], bare, nested) == Identity("1", "e@f.gg", True, "n", "")
     for odd in (None, {}, [1], [{"primary": True}], "x"):
         assert with_email(TABLE["github"], bare, odd) == bare
+
+
+@pytest.mark.parametrize("user", ["", "x", "[]", "null", '{"name":1}', '{"name":{"firstName":7}}', "{" * 9000])
+def test_odd_names(user: str) -> None:
+    assert posted_name(user) == ""

@@ -109,3 +109,11 @@ async def test_text_part(start) -> None:
     harness: Harness = await start()
     await harness.sign_up()
     assert "Verify email" not in text_of(await harness.mail("ada@example.com", "email-verify")).split("http")[0]
+
+
+async def test_stopping_while_mail_goes_out(database_url: str, mail_sink: MailSink) -> None:
+    """A stop at any moment of a delivery ends at once."""
+    for number in range(12):
+        async with asyncio.timeout(8), open_harness(database_url, mail_sink, {}) as harness:
+            await harness.sign_up(f"u{number}@example.com")
+            await asyncio.sleep(number * 0.002)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import time
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from joserfc.jwk import ECKey
 
 from builtin_plugins.core.auth.server.egress import GuardedTransport, public_address
 from builtin_plugins.core.auth.server.oauth.providers import load_providers
@@ -72,6 +74,35 @@ async def test_profile_by_userinfo(start, provider: OidcProvider) -> None:
     }
     harness = await start(**{**provider.variables(), **google})
     assert (await session_of(harness, await sign_in(harness, "google")))["user"]["email"] == "ada@example.com"
+
+
+async def test_apple(start, provider: OidcProvider) -> None:
+    """Apple's ways: the client's secret is a JWT, the answer comes as a form, the identity is in the id-token."""
+    provider.developer_key = ECKey.generate_key("P-256")
+    own = {
+        "ENABLED": "true",
+        "CLIENT_ID": CLIENT_ID,
+        "TEAM_ID": "TEAM",
+        "KEY_ID": "KID",
+        "PRIVATE_KEY": base64.b64encode(provider.developer_key.as_pem(private=True)).decode(),
+        "AUTHORIZATION_URL": f"{provider.url}/authorize",
+        "TOKEN_URL": f"{provider.url}/token",
+        "JWKS_URL": f"{provider.url}/jwks",
+        "ISSUER": provider.url,
+    }
+    apple = {f"AUTH_PROVIDER_APPLE_{name}": value for name, value in own.items()}
+    harness = await start(**provider.variables(), **apple)
+    there = await harness.get("/signin/provider/apple", redirectTo=f"{CLIENT_URL}/in")
+    async with httpx.AsyncClient() as browser:
+        back = query_of((await browser.get(there.headers["location"])).headers["location"])
+    assert provider.asked[0]["response_mode"] == "form_post"
+    del provider.profile["name"]
+    user = '{"name":{"firstName":"Ada","lastName":"L."}}'
+    answer = await harness.client.post("/signin/provider/apple/callback", data={**back, "user": user})
+    shown = (await session_of(harness, answer))["user"]
+    assert (shown["email"], shown["displayName"]) == ("ada@example.com", "Ada L.")
+    wrong = await harness.client.post("/signin/provider/apple/callback", json=back)
+    assert (wrong.status_code, wrong.json()["error"]) == (415, "invalid-request")
 
 
 async def test_oauth1(start, provider: OidcProvider) -> None:

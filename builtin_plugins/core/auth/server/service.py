@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from dataclasses import dataclass, field
 from typing import Self
@@ -25,6 +24,7 @@ from .settings import Settings
 
 log = logging.getLogger("nself.auth")
 _PRUNE_EVERY = 3600
+_CLOSING = 10  # seconds for queries under way
 
 
 @dataclass(slots=True)
@@ -84,15 +84,18 @@ class Service:
 
     async def stop(self) -> None:
         """End the tasks and close what is open."""
-        for task in self.tasks:
-            task.cancel()
-        for task in self.tasks:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        while running := [task for task in self.tasks if not task.done()]:
+            # More than once: a library call that ends as it is cancelled may take the cancellation for itself.
+            for task in running:
+                task.cancel()
+            await asyncio.wait(running, timeout=1)
         self.passwords.close()
         await self.provider_http.aclose()
         await self.http.aclose()
-        await self.pool.close()
+        try:
+            await asyncio.wait_for(self.pool.close(), _CLOSING)
+        except TimeoutError:
+            self.pool.terminate()
 
 
 async def run_migrations(settings: Settings) -> None:

@@ -6,6 +6,7 @@ A mail is stored in the transaction that made it necessary. When SMTP is down th
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -71,10 +72,9 @@ class Outbox:
                     await asyncio.sleep(0)
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 log.error("the outbox cannot be read: %s", error)
-            try:
-                await asyncio.wait_for(self._wake.wait(), pause)
-            except TimeoutError:
-                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._wake.wait()
 
     async def deliver_some(self) -> bool:
         """Try the mails that are due; whether any was delivered. Several servers may do so at once: a row is locked by one."""

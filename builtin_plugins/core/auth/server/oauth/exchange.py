@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
+import json
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
@@ -85,7 +86,8 @@ class Exchange:
         if not answer.get("code"):
             raise ExchangeError("no code")
         tokens = await self._redeem(provider, answer["code"], kept)
-        return tokens, await self._identity(provider, tokens, kept)
+        identity = await self._identity(provider, tokens, kept)
+        return tokens, identity if identity.name else replace(identity, name=posted_name(answer.get("user", "")))
 
     async def _redeem(self, provider: Provider, code: str, kept: dict[str, str]) -> Tokens:
         """The authorization code grant (RFC 6749, 4.1.3), the client's secret in the body."""
@@ -144,6 +146,16 @@ def with_email(provider: Provider, identity: Identity, listed: Any) -> Identity:
         return identity
     verified = primary.get(rule.verified) is True
     return Identity(identity.id, primary[rule.address], verified, identity.name, identity.picture)
+
+
+def posted_name(user: str) -> str:
+    """The name in Apple's form field `user`, which comes with a user's first sign-in only. Just a name to show."""
+    try:
+        name = json.loads(user)["name"]
+        parts = [name.get("firstName"), name.get("lastName")]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return ""
+    return " ".join(part for part in parts if isinstance(part, str)).replace("\x00", "").strip()[:255]
 
 
 def _apple_secret(provider: Provider) -> str:
