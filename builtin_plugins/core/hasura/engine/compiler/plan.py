@@ -26,6 +26,12 @@ class Statement:
     sql: str = ""
 
     def __post_init__(self) -> None:
+        used = sorted({int(number) for number in MARK.findall(self.raw)})
+        if len(used) != len(self.getters):
+            # A branch that turned out to be constant was dropped, and its parameters with it.
+            places = {number: place + 1 for place, number in enumerate(used)}
+            self.raw = MARK.sub(lambda match: f"\x01{places[int(match.group(1))]}\x01", self.raw)
+            self.getters = [self.getters[number - 1] for number in used]
         self.sql = numbered(self.raw)
 
     def values(self, variables: dict[str, Any], session: dict[str, str]) -> list[Any]:
