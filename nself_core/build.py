@@ -87,10 +87,13 @@ def make_secrets(workspace: Workspace) -> list[str]:
 
 
 def make_certificates(workspace: Workspace) -> list[str]:
-    """Make or renew the certificates the stacks ask for; returns the names of those made."""
-    requests = {r.name: r for offer in workspace.offers() for r in workspace.stack(offer.name).certificates}
-    if not requests:
+    """Make or renew the certificates the stacks ask for, each for the hosts of every runtime; returns the names of those made."""
+    hosts: dict[str, list[str]] = {}
+    for offer in workspace.offers():
+        for request in workspace.stack(offer.name).certificates:
+            hosts.setdefault(request.name, []).extend((*request.hosts, *request.extra))
+    if not hosts:
         return []
     from nself_core.certificates import ensure
 
-    return [r.name for r in requests.values() if ensure(workspace.home, workspace.state, r.name, (*r.hosts, *r.extra)).made]
+    return [name for name, wanted in hosts.items() if ensure(workspace.home, workspace.state, name, wanted).made]
