@@ -26,6 +26,7 @@ hookimpl = pluggy.HookimplMarker(PROJECT_NAME)
 
 if TYPE_CHECKING:
     from hookspecs.errors import UserError as UserError
+    from hookspecs.models.commands import CommandContext as CommandContext
     from hookspecs.models.findings import Finding as Finding
     from hookspecs.models.findings import Level as Level
     from hookspecs.models.host import Event as Event
@@ -89,6 +90,7 @@ if TYPE_CHECKING:
 
 _MODULE_OF = {
     "UserError": "errors",
+    "CommandContext": "commands",
     "Finding": "findings",
     "Level": "findings",
     "Event": "host",

@@ -113,6 +113,8 @@ def provide_runtime(project: Project | None) -> Offer:  # type: ignore[empty-bod
 def register_commands(cli: click.Group) -> None:
     """Add click commands. Called only when one of the manifest's ``commands`` is asked for (or completed).
 
+    A command that needs the project takes a ``CommandContext`` by ``@click.pass_obj``.
+
     Example::
 
         @hookimpl

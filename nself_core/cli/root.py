@@ -25,3 +25,7 @@ def root(ctx: click.Context, version: bool) -> None:
         ctx.exit()
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
+    else:
+        from nself_core.cli.context import ProjectContext
+
+        ctx.obj = ProjectContext()  # what commands of plugins take by `click.pass_obj`

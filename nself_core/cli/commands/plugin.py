@@ -182,7 +182,8 @@ def _chosen(entry: PluginEntry, what: str, as_json: bool) -> None:
 )
 @name_argument
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
-def run(name: str, args: tuple[str, ...]) -> None:
+@click.pass_obj
+def run(context: object, name: str, args: tuple[str, ...]) -> None:
     """Run a plugin's command where the plugin's name is not free as a command of its own."""
     from nself_core.cli.extensions import PluginGroup
     from nself_core.plugins.choice import known_entry
@@ -190,7 +191,7 @@ def run(name: str, args: tuple[str, ...]) -> None:
     manager = _manager()
     entry = known_entry(manager, name)
     group = PluginGroup(manager, name, name=name, help=entry.summary)
-    group.main(list(args) or ["--help"], prog_name=f"nself plugin run {name}", standalone_mode=False)
+    group.main(list(args) or ["--help"], prog_name=f"nself plugin run {name}", standalone_mode=False, obj=context)
 
 
 @command.command(epilog="\b\nExamples:\n  nself plugin schema > plugin.schema.json")
