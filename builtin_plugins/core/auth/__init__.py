@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from hookspecs import hookimpl
 
 if TYPE_CHECKING:
+    import click
+
     from hookspecs import Finding, Project, Route, Service, Stack
 
 
@@ -23,3 +25,10 @@ def pre_deploy(project: Project, target: str, stack: Stack) -> Iterable[Finding]
     from .checks import findings
 
     return findings(project, stack)
+
+
+@hookimpl
+def register_commands(cli: click.Group) -> None:
+    from .commands import auth
+
+    cli.add_command(auth)
