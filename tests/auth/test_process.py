@@ -63,7 +63,8 @@ def test_wrong_settings_end_it() -> None:
 
 async def test_no_database_ends_it(mail_sink: MailSink) -> None:
     url = f"postgresql://x:hush-hush@127.0.0.1:{free_port()}/x"
-    env = {"PATH": os.environ["PATH"], **variables(url, mail_sink), "AUTH_HOST": "127.0.0.1", "AUTH_PORT": str(free_port())}
+    own = {"AUTH_HOST": "127.0.0.1", "AUTH_PORT": str(free_port()), "AUTH_DATABASE_PATIENCE": "1s"}
+    env = {"PATH": os.environ["PATH"], **variables(url, mail_sink), **own}
     done = await asyncio.to_thread(subprocess.run, COMMAND, env=env, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     assert "hush-hush" not in done.stderr + done.stdout

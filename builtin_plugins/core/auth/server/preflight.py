@@ -24,8 +24,8 @@ class NotReadyError(Exception):
     """The server cannot start; the text says why and never holds a password."""
 
 
-async def check(settings: Settings, patience: float = 20) -> None:
-    """Read keys, claims and providers, and reach the database: for up to `patience` seconds while it starts."""
+async def check(settings: Settings) -> None:
+    """Read keys, claims and providers, and reach the database: for up to AUTH_DATABASE_PATIENCE while it starts."""
     KeyRing(settings.jwt_secret, settings.jwt_previous_secrets)
     load_providers(settings.provider_variables)
     sms.sender(settings)
@@ -33,7 +33,7 @@ async def check(settings: Settings, patience: float = 20) -> None:
         raise SettingsError("AUTH_MFA_ENABLED needs the library segno (pip install segno)")
     async with httpx.AsyncClient() as http:
         Claims(settings, http)
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + settings.database_patience
     while True:
         try:
             await _reach(settings)
