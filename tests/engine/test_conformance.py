@@ -22,7 +22,10 @@ def test_conformance_does_not_fall_back() -> None:
         pytest.skip("the shared conformance cases are not beside the checkout")
     if debian_programs() is None:
         pytest.skip("PostGIS is not installed")
-    with running_postgres(postgis=True) as server, running_engine(server.url, HASURA_GRAPHQL_STRINGIFY_NUMERIC_TYPES="true") as engine:
+    with (
+        running_postgres(postgis=True) as server,
+        running_engine(server.url, HASURA_GRAPHQL_STRINGIFY_NUMERIC_TYPES="true") as engine,
+    ):
         argv = [sys.executable, RUNNER, "--url", engine.base, "--admin-secret", SECRET, "-v"]
         done = subprocess.run(argv, capture_output=True, text=True, timeout=250, check=False)
     found = re.search(r"conformance: (\d+) exact", done.stdout)

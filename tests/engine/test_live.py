@@ -190,7 +190,9 @@ def test_scheduled_events(engine: Engine, hook: Hook) -> None:
     cron = {"name": "c", "webhook": hook.url, "schedule": "* * * * *", "payload": 7, "include_in_metadata": True}
     assert engine.meta("create_cron_trigger", cron).status_code == 200
     until(lambda: int(engine.sql("SELECT count(*) FROM hdb_catalog.hdb_cron_events")["result"][1][0]) > 10)
-    engine.sql("UPDATE hdb_catalog.hdb_cron_events SET scheduled_time = now() WHERE id = (SELECT min(id) FROM hdb_catalog.hdb_cron_events)")
+    engine.sql(
+        "UPDATE hdb_catalog.hdb_cron_events SET scheduled_time = now() WHERE id = (SELECT min(id) FROM hdb_catalog.hdb_cron_events)"  # noqa: E501
+    )
     assert hook.wait(2)[-1]["name"] == "c"
     engine.meta("delete_cron_trigger", {"name": "c"})
 
@@ -223,9 +225,7 @@ def test_the_database_goes_away_and_comes_back() -> None:
     with running_postgres() as server, running_engine(server.url) as engine:
         prepare(engine)
         server.stop()
-        reply = engine.http.post(
-            "/v1/graphql", json={"query": "{ author { id } }"}, headers={"x-hasura-admin-secret": SECRET}
-        )
+        reply = engine.http.post("/v1/graphql", json={"query": "{ author { id } }"}, headers={"x-hasura-admin-secret": SECRET})
         assert reply.status_code == 503
         assert reply.json()["errors"][0]["extensions"]["code"] == "postgres-error"
         assert engine.http.get("/healthz").status_code == 503

@@ -134,7 +134,9 @@ def test_engine_agrees_with_a_naive_evaluation(
     everything = lambda _: True  # noqa: E731
     text = "query ($w: node_bool_exp!) { node(where: $w, order_by: {id: asc}) { id up { id } down(order_by: {id: asc}) { id } } }"
     admin = playground.ask(text, {"w": where})
-    assert [r["id"] for r in admin["data"]["node"]] == [r["id"] for r in numbered if holds(where, r, numbered, everything) is True]
+    assert [r["id"] for r in admin["data"]["node"]] == [
+        r["id"] for r in numbered if holds(where, r, numbered, everything) is True
+    ]
 
     allowed = lambda row: holds(rule, row, numbered, everything) is True  # noqa: E731
     answer = playground.ask(text, {"w": where}, role="r")

@@ -15,7 +15,7 @@ def error(answer: dict) -> tuple[str, str]:
 
 
 def test_nested_query_with_variables_and_json_path(engine: Engine) -> None:
-    query = "query ($w: author_bool_exp!) { author(where: $w, order_by: {id: asc}) { name articles(order_by: {id: asc}) { title data(path: \"k.x[1]\") } } }"
+    query = 'query ($w: author_bool_exp!) { author(where: $w, order_by: {id: asc}) { name articles(order_by: {id: asc}) { title data(path: "k.x[1]") } } }'  # noqa: E501
     for name in ("Ada", "Bob"):
         answer = engine.ask(query, {"w": {"name": {"_eq": name}}})
         assert [row["name"] for row in answer["data"]["author"]] == [name]
@@ -76,9 +76,9 @@ def test_bulk_nested_and_many(engine: Engine) -> None:
     rows = [{"name": f"n{i}", "score": i} for i in range(6000)]
     done = engine.ask("mutation ($o: [author_insert_input!]!) { insert_author(objects: $o) { affected_rows } }", {"o": rows})
     assert done == {"data": {"insert_author": {"affected_rows": 6000}}}
-    nested = 'mutation { insert_author_one(object: {name: "Eve", articles: {data: [{title: "e1"}, {title: "e2"}]}}) { articles { title } } }'
+    nested = 'mutation { insert_author_one(object: {name: "Eve", articles: {data: [{title: "e1"}, {title: "e2"}]}}) { articles { title } } }'  # noqa: E501
     assert engine.ask(nested)["data"]["insert_author_one"]["articles"] == [{"title": "e1"}, {"title": "e2"}]
-    many = 'mutation { update_author_many(updates: [{where: {name: {_eq: "n1"}}, _set: {score: 7}}, {where: {name: {_eq: "n2"}}, _inc: {score: 1}}]) { affected_rows } }'
+    many = 'mutation { update_author_many(updates: [{where: {name: {_eq: "n1"}}, _set: {score: 7}}, {where: {name: {_eq: "n2"}}, _inc: {score: 1}}]) { affected_rows } }'  # noqa: E501
     assert engine.ask(many)["data"]["update_author_many"] == [{"affected_rows": 1}, {"affected_rows": 1}]
     gone = engine.ask('mutation { delete_author(where: {name: {_like: "n%"}}) { affected_rows } }')
     assert gone["data"]["delete_author"]["affected_rows"] == 6000
@@ -90,7 +90,7 @@ def test_bulk_nested_and_many(engine: Engine) -> None:
         "{ author { id ",
         "{ nothing }",
         "{ author { id(x: 1) } }",
-        'query ($i: String!) { author_by_pk(id: $i) { id } }',
+        "query ($i: String!) { author_by_pk(id: $i) { id } }",
         "query A { ...F } fragment F on query_root { ...G } fragment G on query_root { ...F }",
         "{ author(limit: -1) { id } }",
         "{" * 10_000,

@@ -33,7 +33,7 @@ class EngineError(Exception):
         return body
 
 
-class DatabaseDown(EngineError):
+class DatabaseDown(EngineError):  # noqa: N818 - a state, read as such
     """The database cannot be reached."""
 
     def __init__(self, message: str = "connection error") -> None:

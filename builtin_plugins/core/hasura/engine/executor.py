@@ -118,6 +118,8 @@ class Executor:
                 finally:
                     self.pool.release(lease)
                 return plan.simple + (b"null" if body is None else body) + b"}}"
+            if plan.direct is not None:
+                return await self._direct(plan, variables, session)
             if plan.kind == "mutation":
                 return await self._mutate(plan, variables, session)
             return await self._query(plan, variables, session)
@@ -125,6 +127,15 @@ class Executor:
             raise from_postgres(error) from error
         except DOWN as error:
             raise DatabaseDown(f"connection error: {type(error).__name__}") from error
+
+    async def _direct(self, plan: Plan, variables: dict[str, Any], session: dict[str, str]) -> bytes:
+        step = plan.steps[0]
+        async with self.pool.lease() as lease:
+            try:
+                body = await _step(lease, step, variables, session)
+            except asyncpg.PostgresError as error:
+                raise from_postgres(error, step.error_path) from error
+        return (plan.direct or b"") + body + b"}}"
 
     async def _query(self, plan: Plan, variables: dict[str, Any], session: dict[str, str]) -> bytes:
         row: Any = ()

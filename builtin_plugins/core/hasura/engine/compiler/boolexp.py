@@ -55,7 +55,7 @@ def disjunction(parts: list[str]) -> str:
     return " OR ".join(f"({part})" for part in kept) if len(kept) > 1 else kept[0] if kept else FALSE
 
 
-def _part(c: Context, table: RoleTable, raw: str, val: Val, row: Row, path: str, meta: bool, root: Row) -> str:
+def _part(c: Context, table: RoleTable, raw: str, val: Val, row: Row, path: str, meta: bool, root: Row) -> str:  # noqa: PLR0911 - one return per kind
     key = modern(raw) if meta else raw
     if key == "_and":
         return conjunction([condition(c, table, v, row, f"{path}[{i}]", meta=meta, root=root) for i, v in _list(val)])

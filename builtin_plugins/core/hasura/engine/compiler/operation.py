@@ -1,7 +1,5 @@
 """Compile one operation for one role into a plan."""
 
-
-
 from __future__ import annotations
 
 from typing import Any
@@ -52,11 +50,19 @@ def compile_operation(role: RoleSchema, document: Document, scope: Scope, remote
         if kind == "subscription" and len(fields) != 1:
             raise validation("subscriptions must select one top level field")
         _query(role, scope, collector, fields, available, remote, plan, type_name)
+    if len(plan.steps) == 1 and plan.steps[0].certain and not plan.parts and not _watched(role):
+        plan.direct = b'{"data":{' + orjson.dumps(plan.steps[0].alias) + b":"
     unused = set(document.types) - scope.used
     for name in unused:
         scope.levels.setdefault(name, 0)
     plan.nodes = collector.count
     return plan
+
+
+def _watched(role: RoleSchema) -> bool:
+    """True when triggers exist that may want to know who writes (`hasura.user` is set for a transaction)."""
+    schema = role.schema
+    return schema.catalog.triggers or any(table.triggers for table in schema.tables.values())
 
 
 def _query(
@@ -120,7 +126,7 @@ def _root_sql(c: Context, root: Root, field: Field, path: str) -> tuple[str, Any
     return rows_json(c, table, field, row, source, [], path), None
 
 
-def _mutation(
+def _mutation(  # noqa: PLR0911 - one return per kind
     role: RoleSchema,
     document: Document,
     scope: Scope,

@@ -88,7 +88,7 @@ def _is_null(left: str, val: Val, path: str) -> str:
     return f"{left} IS {'' if val.literal() else 'NOT '}NULL"
 
 
-def _operator(c: Context, pg_type: PgType, operator: str, val: Val, left: str, path: str, meta: bool, type_name: str) -> str:
+def _operator(c: Context, pg_type: PgType, operator: str, val: Val, left: str, path: str, meta: bool, type_name: str) -> str:  # noqa: PLR0911 - one return per kind
     if meta and operator == "_ne":
         operator = "_neq"
     allowed = operators(pg_type)

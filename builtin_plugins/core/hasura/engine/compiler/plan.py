@@ -48,6 +48,8 @@ class Step:
     procedure: Callable[[Any, dict[str, Any], dict[str, str]], Awaitable[bytes]] | None = None
     constant: bytes | None = None
     error_path: str = "$"
+    certain: bool = False
+    """True when no check can fail, so that the statement may stand alone."""
 
 
 @dataclass(slots=True)
@@ -71,5 +73,7 @@ class Plan:
     cacheable: bool = True
     simple: bytes | None = None
     stream: Any = None
+    direct: bytes | None = None
+    """For a mutation of one certain statement that needs no transaction around it: the start of the answer."""
     depth: int = 0
     nodes: int = 0

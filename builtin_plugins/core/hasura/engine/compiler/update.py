@@ -53,7 +53,7 @@ def finish(c: Context, table: RoleTable, field: Field, cte: str, path: str, *, o
     else:
         answer = response_json(c, table, field, source, row, path, "(SELECT count(*) FROM m)")
     sql = f"WITH m AS ({cte}) SELECT {answer} AS o, (SELECT coalesce(bool_and(ok), TRUE) FROM m) AS ok"
-    return Step(field.alias, Statement(sql, c.scope.params), error_path=error_path)
+    return Step(field.alias, Statement(sql, c.scope.params), error_path=error_path, certain=cte.endswith(" TRUE AS ok"))
 
 
 def check_sql(c: Context, table: RoleTable, check: Any, row: Row) -> str:
@@ -97,7 +97,7 @@ def _applies(operator: str, real: str) -> bool:
     return real in NUMERIC if operator == "_inc" else real == "jsonb"
 
 
-def _expression(c: Context, table: RoleTable, operator: str, column: Any, val: Val, row: Row, path: str) -> str:
+def _expression(c: Context, table: RoleTable, operator: str, column: Any, val: Val, row: Row, path: str) -> str:  # noqa: PLR0911 - one return per kind
     left = row.col(column.name)
     if operator == "_set":
         return c.column_value(val, column, c.enum_of(table, column.name), path)
@@ -181,7 +181,7 @@ def _update(
     assigned = ", ".join(f"{ident(name)} = {sql}" for name, sql in sets.items())
     where = conjunction([*conditions, _row_filter(c, table, permission, row)])
     check = check_sql(c, table, permission.get("check"), row)
-    cte = f"UPDATE {qualified(*table.tracked.key)} AS {row.alias} SET {assigned} WHERE {where} RETURNING {row.alias} AS r, {check} AS ok"
+    cte = f"UPDATE {qualified(*table.tracked.key)} AS {row.alias} SET {assigned} WHERE {where} RETURNING {row.alias} AS r, {check} AS ok"  # noqa: E501
     return finish(c, table, field, cte, path, one=one, error_path="$")
 
 

@@ -23,7 +23,7 @@ LTREE_ERROR = "Expecting label path: a sequence of zero or more labels separated
 Encoder = Callable[[Any, str], str | None]
 
 
-def literal_value(node: ast.ValueNode, variables: dict[str, Any]) -> Any:
+def literal_value(node: ast.ValueNode, variables: dict[str, Any]) -> Any:  # noqa: PLR0911 - one return per kind
     """A literal as plain Python; numbers keep their text so that no digit is lost."""
     if isinstance(node, ast.VariableNode):
         found = variables.get(node.name.value, ABSENT)
@@ -98,7 +98,7 @@ def array_literal(value: list[Any], element: PgType | None, path: str = "$") -> 
     return "{" + ",".join(parts) + "}"
 
 
-def encode(value: Any, pg_type: PgType, path: str) -> str | None:
+def encode(value: Any, pg_type: PgType, path: str) -> str | None:  # noqa: PLR0911 - one return per kind
     """The parameter text for a value of a type; raises when the value can never be one."""
     if value is None:
         return None

@@ -118,6 +118,8 @@ class Catalog:
     functions: dict[Name, list[Function]] = field(default_factory=dict)
     types: dict[str, PgType] = field(default_factory=dict)
     version: int = 0
+    triggers: bool = False
+    """Whether any table has a trigger of a user's, which may want to know who writes."""
 
 
 def _types(rows: list[dict[str, Any]]) -> dict[int, PgType]:
@@ -201,7 +203,8 @@ async def introspect(connection: asyncpg.Connection) -> Catalog:
         return orjson.loads(await connection.fetchval(sql) or b"[]")
 
     types = _types(await rows(TYPES))
-    tables = [_table(row, types) for row in await rows(RELATIONS)]
+    relations = await rows(RELATIONS)
+    tables = [_table(row, types) for row in relations]
     functions: dict[Name, list[Function]] = {}
     for row in await rows(FUNCTIONS):
         if all(oid in types for oid in [*row["types"], row["returns"]]):
@@ -209,4 +212,6 @@ async def introspect(connection: asyncpg.Connection) -> Catalog:
     by_name: dict[str, PgType] = {}
     for pg_type in types.values():
         by_name.setdefault(pg_type.name, pg_type)
-    return Catalog({table.key: table for table in tables}, functions, by_name, next(_VERSIONS))
+    return Catalog(
+        {table.key: table for table in tables}, functions, by_name, next(_VERSIONS), any(row["triggers"] for row in relations)
+    )

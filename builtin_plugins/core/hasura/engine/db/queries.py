@@ -32,6 +32,7 @@ WITH cols AS (
 )
 SELECT json_agg(json_build_object(
   'schema', n.nspname, 'name', c.relname, 'kind', c.relkind, 'comment', obj_description(c.oid, 'pg_class'),
+  'triggers', EXISTS (SELECT 1 FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal),
   'columns', cols.columns, 'keys', keys.keys,
   'updatable', CASE WHEN c.relkind IN ('r', 'p') THEN 28 ELSE pg_relation_is_updatable(c.oid, true) END))
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

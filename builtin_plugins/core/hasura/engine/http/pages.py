@@ -34,7 +34,7 @@ async def page(app: App, path: str, method: str, headers: dict[str, str]) -> tup
         return 200, dump({"server_type": "ce", "version": VERSION}), [JSON]
     if path == "/v1alpha1/config" or (path == "/v1/config" and method == "GET"):
         return await config(app, headers)
-    if path == "/metrics" or path == "/v1/metrics":
+    if path in ("/metrics", "/v1/metrics"):
         return await metrics(app, headers)
     if path in ("/", "/console", "/console/") and method == "GET":
         return 200, query_page(), HTML

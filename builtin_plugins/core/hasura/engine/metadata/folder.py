@@ -89,9 +89,7 @@ def load(folder: Path) -> dict[str, Any]:
     document: dict[str, Any] = {"version": 3, "sources": []}
     databases = base / "databases" / "databases.yaml"
     if databases.exists():
-        document["sources"] = [
-            {**source, "tables": source.get("tables") or []} for source in read_yaml(databases, base) or ()
-        ]
+        document["sources"] = [{**source, "tables": source.get("tables") or []} for source in read_yaml(databases, base) or ()]
     for name, section in SECTIONS.items():
         if (base / name).exists():
             found = read_yaml(base / name, base)

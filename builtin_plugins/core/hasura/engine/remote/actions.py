@@ -158,7 +158,9 @@ async def enqueue(app: App, action: dict[str, Any], given: Any, session: Any, he
     return orjson.dumps(made)
 
 
-async def result_of(app: App, action: dict[str, Any], field: Any, variables: dict[str, Any], session: Any, collector: Any) -> bytes:
+async def result_of(
+    app: App, action: dict[str, Any], field: Any, variables: dict[str, Any], session: Any, collector: Any
+) -> bytes:
     """What became of an asynchronous action, for the role and user that started it."""
     path = f"$.selectionSet.{field.name}"
     given = {argument.name.value: literal_value(argument.value, variables) for argument in field.node.arguments or ()}

@@ -77,7 +77,9 @@ class RemoteSchemas:
         reply = await self.app.http.post(expand(url, env), content=orjson.dumps(body), headers=sent, timeout=timeout)
         return orjson.loads(reply.content)
 
-    async def ask(self, remote: dict[str, Any], field: Any, kind: str, variables: dict[str, Any], request: Any, document: Any) -> bytes:
+    async def ask(
+        self, remote: dict[str, Any], field: Any, kind: str, variables: dict[str, Any], request: Any, document: Any
+    ) -> bytes:
         """Pass one root field on."""
         selections = tuple(s for part in field.sets for s in part.selections)
         node = ast.FieldNode(

@@ -209,7 +209,7 @@ class Types:
                 found[shown] = GraphQLInputField(kind)
             return dict(sorted(found.items()))
 
-        described = f"Boolean expression to filter rows from the table \"{table.tracked.table.name}\". All fields are combined with a logical 'AND'."
+        described = f"Boolean expression to filter rows from the table \"{table.tracked.table.name}\". All fields are combined with a logical 'AND'."  # noqa: E501
         return self.once(name, lambda: GraphQLInputObjectType(name, fields, description=described))
 
     def comparison(self, table: RoleTable, column: Column) -> Any:
@@ -257,7 +257,7 @@ class Types:
                 )
             return dict(sorted(found.items()))
 
-        described = f"Boolean expression to compare columns of type \"{graphql_name(pg_type)}\". All fields are combined with logical 'AND'."
+        described = f"Boolean expression to compare columns of type \"{graphql_name(pg_type)}\". All fields are combined with logical 'AND'."  # noqa: E501
         return self.once(name, lambda: GraphQLInputObjectType(name, fields, description=described))
 
     def _within(self, pg_type: PgType, kind: Any) -> Any:

@@ -153,7 +153,7 @@ def _add_function(role: RoleSchema, roots: dict[str, Root], function: TrackedFun
     shown = f'execute function "{function.function.name}" which returns "{target.tracked.table.name}"'
     roots[function.name] = Root(function.name, "function", target, function, function.comment or shown)
     if function.function.returns_set and target.aggregates:
-        described = f'execute function "{function.function.name}" and query aggregates on result of table type "{target.tracked.table.name}"'
+        described = f'execute function "{function.function.name}" and query aggregates on result of table type "{target.tracked.table.name}"'  # noqa: E501
         roots[function.aggregate_name] = Root(function.aggregate_name, "function_aggregate", target, function, described)
 
 

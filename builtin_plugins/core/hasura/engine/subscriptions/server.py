@@ -1,6 +1,7 @@
 """GraphQL over WebSocket: `graphql-transport-ws`, and the older `graphql-ws` of subscriptions-transport-ws.
 
-The message types are those of the two protocols' own descriptions (graphql-ws PROTOCOL.md, subscriptions-transport-ws PROTOCOL.md).
+The message types are those of the two protocols' own descriptions: PROTOCOL.md of graphql-ws and of
+subscriptions-transport-ws.
 """
 
 from __future__ import annotations
