@@ -110,6 +110,22 @@ def test_fragments_cannot_multiply_without_end(engine: Engine) -> None:
     assert "too many fields" in error(engine.ask(text))[1]
 
 
+def test_limits_by_role(engine: Engine) -> None:
+    limits = {"disabled": False, "depth_limit": {"global": 1}, "rate_limit": {"global": {"max_reqs_per_min": 2}}}
+    assert engine.meta("set_api_limits", limits).status_code == 200
+    deep = engine.ask("{ article { title } }", role="user", user_id="1")
+    assert error(deep)[0] == "depth-limit-exceeded"
+    codes = [engine.ask("{ __typename }", role="user", user_id="1") for _ in range(3)]
+    assert error(codes[2])[0] == "rate-limit-exceeded"
+    assert "data" in engine.ask("{ article { title } }")
+    engine.meta("remove_api_limits", {})
+
+
+def test_a_body_of_ten_megabytes_is_refused_quickly(engine: Engine) -> None:
+    assert error(engine.ask("{ author { id } } " + "#" * 10_000_000))[0] == "validation-failed"
+    assert error(engine.ask("{ " + "author { id } " * 40_000 + "}"))[0] == "validation-failed"
+
+
 def test_malformed_bodies(engine: Engine) -> None:
     headers = {"x-hasura-admin-secret": SECRET, "content-type": "application/json"}
     for body in (b"", b"{", b"[1]", b'"x"', b'{"query": 1}', b'{"query":"{author{id}}","variables":[]}', b"[" * 100_000):

@@ -21,6 +21,7 @@ from .schema.model import Schema
 from .schema.roles import role_schema
 
 FAMILIES_KEPT = 4000
+TEXT_KEPT = 50_000
 PLANS_KEPT = 200
 
 
@@ -70,7 +71,8 @@ class Executor:
         if family is None:
             self.misses += 1
             family = Family(read(text, name))
-            self.cache[key] = family
+            if len(text) <= TEXT_KEPT:
+                self.cache[key] = family
             if len(self.cache) > FAMILIES_KEPT:
                 self.cache.popitem(last=False)
         elif family.only is not None and not variables:
@@ -99,6 +101,11 @@ class Executor:
             if not document.types:
                 family.only = plan
         return plan, variables
+
+    def document(self, text: str, name: str | None, role: str, backend: bool) -> Document:
+        """The parsed operation of a request."""
+        family = self.cache.get((text, name, role, backend))
+        return family.document if family is not None else read(text, name)
 
     def _remotes(self, role: str) -> dict[str, Any] | None:
         return self.remote_roots(role) if self.remote_roots is not None else None

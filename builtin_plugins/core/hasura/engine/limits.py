@@ -88,22 +88,26 @@ class Limits:
 
     async def run(self, text: str, name: str | None, plan: Any, variables: Any, session: Any) -> bytes:
         """Check, then run within the time limit."""
-        family = self.app.engine.executor.cache.get((text, name, session.role, session.backend))
-        depth = self._limit("depth_limit", session.role)
-        if depth is not None and family is not None:
-            found = depth_of(family.document.operation.selection_set, family.document.fragments)
-            if found > depth:
-                raise EngineError("depth-limit-exceeded", f"depth limit of {depth} exceeded: {found}", "$")
-        nodes = self._limit("node_limit", session.role)
-        if nodes is not None and plan.nodes > nodes:
-            raise EngineError("node-limit-exceeded", f"node limit of {nodes} exceeded: {plan.nodes}", "$")
-        self._rate(session)
+        self.check(text, name, plan, session)
         seconds = self._limit("time_limit", session.role)
         work = self.app.engine.executor.run(plan, variables, session.variables)
         try:
             return await asyncio.wait_for(work, seconds)
         except TimeoutError:
             raise EngineError("time-limit-exceeded", f"time limit of {seconds} seconds exceeded", "$") from None
+
+    def check(self, text: str, name: str | None, plan: Any, session: Any) -> None:
+        """Depth, node and rate limits of the role; raises when one is exceeded."""
+        depth = self._limit("depth_limit", session.role)
+        if depth is not None:
+            document = self.app.engine.executor.document(text, name, session.role, session.backend)
+            found = depth_of(document.operation.selection_set, document.fragments)
+            if found > depth:
+                raise EngineError("depth-limit-exceeded", f"depth limit of {depth} exceeded: {found}", "$")
+        nodes = self._limit("node_limit", session.role)
+        if nodes is not None and plan.nodes > nodes:
+            raise EngineError("node-limit-exceeded", f"node limit of {nodes} exceeded: {plan.nodes}", "$")
+        self._rate(session)
 
     def _rate(self, session: Any) -> None:
         rate = self._limit("rate_limit", session.role)

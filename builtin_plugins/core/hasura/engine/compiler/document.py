@@ -12,7 +12,8 @@ from ..errors import validation
 from .values import ABSENT, literal_value
 
 MAX_NESTING = 500
-MAX_TOKENS = 500_000
+MAX_TOKENS = 100_000
+MAX_TEXT = 2_000_000
 OPEN, CLOSE = frozenset("{[("), frozenset("}])")
 
 
@@ -67,6 +68,8 @@ def too_deep(text: str) -> bool:
 
 def read(text: str, operation_name: str | None) -> Document:
     """Parse and choose; raises the errors clients know."""
+    if len(text) > MAX_TEXT:
+        raise validation("not a valid graphql query: the text is too long", "$.query")
     if too_deep(text):
         raise validation("not a valid graphql query: nested too deeply", "$.query")
     try:

@@ -10,7 +10,6 @@ import orjson
 from graphql import DocumentNode, execute
 from graphql.language import ast
 
-from ..compiler.document import read
 from ..errors import EngineError
 from ..schema.introspection import graphql_schema
 from ..schema.roles import role_schema
@@ -54,9 +53,7 @@ class Outside:
 
     def _document(self, request: dict[str, Any]) -> Any:
         session = request["session"]
-        key = (request["text"], request["name"], session.role, session.backend)
-        family = self.app.engine.executor.cache.get(key)
-        return family.document if family is not None else read(request["text"], request["name"])
+        return self.app.engine.executor.document(request["text"], request["name"], session.role, session.backend)
 
     def _introspect(self, field: Any, variables: dict[str, Any]) -> bytes:
         request = REQUEST.get()

@@ -55,8 +55,9 @@ class Poller:
         self.plan = plan
         assert plan.statement is not None  # noqa: S101 - subscriptions always have one
         body = MARK.sub(r"(_sub.v[\1])", plan.statement.raw)
+        columns = "_q.c0 -> 'rows' AS c0, _q.c0 ->> 'cursor' AS cursor" if plan.stream is not None else "_q.c0"
         self.sql = (
-            "SELECT _sub.i, _q.c0 FROM json_to_recordset(($1::text)::json) AS _sub(i int, v text[]) "
+            f"SELECT _sub.i, {columns} FROM json_to_recordset(($1::text)::json) AS _sub(i int, v text[]) "
             f"LEFT JOIN LATERAL ({body}) AS _q ON TRUE"
         )
         self.members: set[Subscriber] = set()
@@ -103,17 +104,17 @@ class Poller:
         except (DatabaseDown, *DOWN):
             return
         for row in rows:
-            await self._deliver(cohorts[row["i"]][1], row["c0"])
+            cursor = row["cursor"] if self.plan.stream is not None else None
+            await self._deliver(cohorts[row["i"]][1], row["c0"], cursor)
 
-    async def _deliver(self, members: list[Subscriber], body: bytes | None) -> None:
+    async def _deliver(self, members: list[Subscriber], body: bytes | None, cursor: str | None) -> None:
         alias = orjson.dumps(self.plan.parts[0].alias)
         if self.plan.stream is not None:
-            found = orjson.loads(body or b'{"rows":[]}')
-            if not found["rows"]:
+            if cursor is None:
                 return
-            text = b'{"data":{' + alias + b":" + orjson.dumps(found["rows"]) + b"}}"
+            text = b'{"data":{' + alias + b":" + (body or b"[]") + b"}}"
             for member in members:
-                member.session[CURSOR] = found["cursor"]
+                member.session[CURSOR] = cursor
                 await self._send(member, text)
             return
         text = b'{"data":{' + alias + b":" + (body or b"null") + b"}}"

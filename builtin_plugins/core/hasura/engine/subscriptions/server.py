@@ -163,6 +163,9 @@ class Connection:
             await self.data(identifier, body)
             await self.message("complete", identifier)
             return
+        limits = self.app.graphql.limits
+        if limits.active and session.role != "admin":
+            limits.check(text, name, plan, session)
         if plan.statement is None:
             raise EngineError("not-supported", "this field cannot be subscribed to", "$")
         member = Subscriber(
