@@ -1,8 +1,8 @@
 """The texts of mails and short messages, per locale, from our folder or the project's.
 
-A template is a folder `<locale>/<name>/` with `subject.txt` and `body.html`. Ours end in `.j2` and are Jinja2. A
-project's folder (AUTH_TEMPLATES_PATH) may hold either form: with `.j2` Jinja2, without it hasura-auth's own form,
-where `${link}` stands for a value.
+A project's template (under AUTH_TEMPLATES_PATH) is a folder `<locale>/<name>/` with `subject.txt` and `body.html`, in
+either of two forms: with a further ending `.j2` it is Jinja2, without it hasura-auth's own form, where `${link}` stands
+for a value. Ours lie side by side in `texts/`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from jinja2 import TemplateError
 from jinja2.sandbox import SandboxedEnvironment
 
-BUILTIN = Path(__file__).parent / "templates"
+BUILTIN = Path(__file__).parent / "texts"
 NAMES = ("email-verify", "email-confirm-change", "signin-passwordless", "signin-otp", "password-reset")
 _PLACEHOLDER = re.compile(r"\$\{\s*(\w+)\s*\}")
 _TAG = re.compile(r"<[^>]+>")
@@ -37,7 +37,7 @@ class Templates:
     """Finds and renders templates."""
 
     def __init__(self, folder: str, default_locale: str) -> None:
-        self._roots = [*([Path(folder)] if folder else []), BUILTIN]
+        self._folder = Path(folder) if folder else None
         self._default = default_locale
         self._html = SandboxedEnvironment(autoescape=True)
         self._text = SandboxedEnvironment(autoescape=False)
@@ -46,10 +46,11 @@ class Templates:
         if not re.fullmatch(r"[A-Za-z]{2}", locale):
             locale = self._default
         for language in dict.fromkeys((locale, self._default, "en")):
-            for root in self._roots:
-                for candidate in (root / language / name / f"{file}.j2", root / language / name / file):
-                    if candidate.is_file():
-                        return candidate
+            own = self._folder / language / name if self._folder else None
+            candidates = [own / f"{file}.j2", own / file] if own else []
+            for candidate in (*candidates, BUILTIN / f"{language}.{name}.{file}.j2"):
+                if candidate.is_file():
+                    return candidate
         raise FileNotFoundError(f"mail template {name}/{file} for locale {locale}")
 
     def _render(self, path: Path, values: Mapping[str, str], *, as_html: bool) -> str:
