@@ -19,7 +19,7 @@ class CommandContext(Protocol):
         """The project, on the runtime in force."""
 
     def environment(self, service: str, env: str | None = None) -> dict[str, str]:
-        """The resolved environment of a service, less what names paths of the runtime. It holds secrets: never print or log it."""
+        """The resolved environment of a service, less what names paths of the runtime. It holds secrets: never print it."""
 
     def address(self, service: str, port: str = "http", env: str | None = None) -> Address:
         """Where a port is reached from this machine; ``UserError`` where it has no port here."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _dir_option = click.option(
     "--dir", "folder", metavar="FOLDER", type=click.Path(path_type=Path, file_okay=False),
-    help="The metadata folder, by default hasura/metadata in the project.",
+    help="The metadata folder, by default metadata in HASURA_PROJECT_DIR, which is hasura.",
 )  # fmt: skip
 
 
@@ -133,4 +133,7 @@ def apply(context: CommandContext, folder: Path | None, yes: bool, env: str | No
 
 
 def _folder(context: CommandContext, given: Path | None, env: str | None) -> Path:
-    return given if given is not None else context.project(env).root / "hasura" / "metadata"
+    if given is not None:
+        return given
+    project = context.project(env)
+    return project.root / str(project.settings["HASURA_PROJECT_DIR"]) / "metadata"
