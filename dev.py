@@ -35,6 +35,8 @@ DEBIAN_TEST_PACKAGES = (
     "golang-github-gomodule-redigo-dev",
     "prometheus",
     "prometheus-node-exporter",
+    "chromium",
+    "chromium-driver",
     "postgresql",
     "postgresql-15-postgis-3",
 )
