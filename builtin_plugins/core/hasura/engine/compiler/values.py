@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -98,7 +99,7 @@ def array_literal(value: list[Any], element: PgType | None, path: str = "$") -> 
     return "{" + ",".join(parts) + "}"
 
 
-def encode(value: Any, pg_type: PgType, path: str) -> str | None:  # noqa: PLR0911 - one return per kind
+def encode(value: Any, pg_type: PgType, path: str) -> str | None:  # noqa: PLR0911, PLR0912 - one return per kind
     """The parameter text for a value of a type; raises when the value can never be one."""
     if value is None:
         return None
@@ -125,6 +126,8 @@ def encode(value: Any, pg_type: PgType, path: str) -> str | None:  # noqa: PLR09
     if real == "int4" and not isinstance(value, str) and (isinstance(value, bool) or not _fits(value)):
         raise mismatch("a 32-bit integer", pg_type, value, path)
     text = text_of(value)
+    if real == "money" and isinstance(value, float):
+        return format(Decimal(text), "f")
     if real == "ltree" and not LABEL_PATH.match(text):
         raise EngineError("parse-failed", LTREE_ERROR, path)
     return text
