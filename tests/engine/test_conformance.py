@@ -17,7 +17,7 @@ EXACT = 152
 @pytest.mark.slow
 @pytest.mark.shared
 def test_conformance_does_not_fall_back() -> None:
-    """At least as many exact cases as are known to pass; what fails is listed in the benchmark notes."""
+    """At least as many exact cases as are known to pass on PostGIS 3.3."""
     if not RUNNER.exists():
         pytest.skip("the shared conformance cases are not beside the checkout")
     if debian_programs() is None:
