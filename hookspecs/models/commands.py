@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from hookspecs.models.project import Project
@@ -26,3 +27,6 @@ class CommandContext(Protocol):
 
     def reach(self, url: str, env: str | None = None) -> str:
         """A URL out of ``environment`` as this machine reaches it: a service's name becomes its port on this machine."""
+
+    def keep(self, secrets: Mapping[str, str], env: str | None = None) -> None:
+        """Write secret settings into the environment's secrets file (0600); ``UserError`` where another source overrides one."""

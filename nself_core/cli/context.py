@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from hookspecs.models.project import Project
     from hookspecs.models.service import Service
     from hookspecs.models.stack import Address, Stack
@@ -57,6 +59,21 @@ class ProjectContext:
         port = next((p for p in service.ports if p.container == parts.port), service.ports[0])
         userinfo, at, _ = parts.netloc.rpartition("@")
         return parts._replace(netloc=f"{userinfo}{at}{_here(stack, service, port.name)}").geturl()
+
+    def keep(self, secrets: Mapping[str, str], env: str | None = None) -> None:
+        """See ``hookspecs.CommandContext``."""
+        from hookspecs.errors import UserError
+        from nself_core.settings.provision import overrides, store
+
+        workspace = self._workspace(env)
+        for name in secrets:
+            above = overrides(workspace.loaded, name)
+            if above:
+                remedy = "change it there: nself does not rewrite a secret in a file you wrote"
+                raise UserError(f"{name} is given by {above}, which overrides the secrets file", where=above, remedy=remedy)
+        with workspace.lock("keep secrets"):
+            store(workspace.root, workspace.environment.name, secrets)
+        workspace.refresh()
 
     def _workspace(self, env: str | None) -> Workspace:
         from nself_core.workspace import Workspace

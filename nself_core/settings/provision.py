@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hookspecs.errors import UserError
 from nself_core.settings import edit, strength
 from nself_core.settings.cascade import secrets_path
 from nself_core.settings.environment import FOLDER
+
+if TYPE_CHECKING:
+    from nself_core.settings.loading import LoadedSettings
 
 _HEAD = "# Secrets of this environment. Keep them out of git.\n"
 
@@ -28,6 +32,12 @@ def store(root: Path, environment: str, values: Mapping[str, str]) -> Path:
     _ignore(root)
     edit.write(path, new, mode=0o600)
     return path
+
+
+def overrides(loaded: LoadedSettings, name: str) -> str:
+    """The source above the environment's secrets file that gives a secret, ``""`` where none does."""
+    winner = loaded.merged.winners.get(name)
+    return winner.where if winner is not None and winner.source in {".env", ".env.local", "environment"} else ""
 
 
 def _ignore(root: Path) -> None:

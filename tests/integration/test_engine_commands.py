@@ -158,6 +158,28 @@ def test_an_operator_makes_changes_and_moves_users(stack: Stack) -> None:
     assert stack.sign_in("bob@example.com", "quite another one").status_code == 200
 
 
+def test_a_new_key_counts_beside_the_old_one_for_a_while(stack: Stack) -> None:
+    nself = stack.nself
+    nself("auth", "users", "create", "bob@example.com", "--password-stdin", stdin=f"{PASSWORD}\n")
+
+    def token() -> str:
+        return str(stack.sign_in("bob@example.com", PASSWORD).json()["session"]["accessToken"])
+
+    def accepted(given: str) -> bool:
+        return "data" in stack.post("hasura", "/v1/graphql", {"query": "{ __typename }"}, Authorization=f"Bearer {given}")
+
+    first = token()
+    assert nself("auth", "keys", "rotate", check=False).returncode == 1  # nobody was there to say yes
+    nself("auth", "keys", "rotate", "--yes")
+    nself("start")
+    second = token()
+    assert (accepted(first), accepted(second)) == (True, True)
+    done = nself("auth", "keys", "rotate", "--yes", "--overlap", "0", "--json")
+    assert json.loads(done.stdout) == {"names": ["HASURA_JWT_KEY", "AUTH_JWT_PREVIOUS_SECRETS"]}
+    nself("start")
+    assert (accepted(first), accepted(second), accepted(token())) == (False, False, True)
+
+
 def test_the_engines_run_alone(stack: Stack, tmp_path: Path) -> None:
     """Against the project's database, from a folder that is no project, configured by their own variables alone."""
     listed = {row["name"]: row["value"] for row in stack.secret if "value" in row}

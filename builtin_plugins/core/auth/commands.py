@@ -253,6 +253,48 @@ def import_(context: CommandContext, source: str, skip_existing: bool, env: str 
     click.echo(f"{stored} users stored, {skipped} were there already")
 
 
+@auth.group(short_help="The key that signs access tokens.")
+def keys() -> None:
+    """The key that signs access tokens.
+
+    \b
+    Examples:
+      nself auth keys rotate
+    """
+
+
+@keys.command()
+@click.option(
+    "--overlap",
+    type=click.IntRange(0),
+    metavar="SECONDS",
+    help="How long tokens of the old key still count; 0 ends them at once. By default their life and an hour.",
+)
+@yes_option
+@env_option
+@json_option
+@click.pass_obj
+def rotate(context: CommandContext, overlap: int | None, yes: bool, env: str | None, as_json: bool) -> None:
+    """Put a new key of the same type in place of the one that signs access tokens, in the environment's secrets file.
+
+    It takes effect with the next start. Refresh tokens stay: clients whose access token no longer counts get a new one.
+
+    \b
+    Examples:
+      nself auth keys rotate
+      nself auth keys rotate --overlap 0 --yes
+    """
+    from .rotation import rotate as replace
+
+    require_yes("Replace the key of access tokens?", yes=yes)
+    names = replace(context, env, overlap)
+    if as_json:
+        print_json({"names": names})
+        return
+    click.echo(f"changed {', '.join(names)}")
+    click.echo("next: nself start", err=True)
+
+
 def _tell(user: object, done: str, as_json: bool) -> None:
     from .operator import shown
 

@@ -106,6 +106,7 @@ def _environment(project: Project) -> dict[str, Value | None]:
         prefix + "METADATA_DATABASE_URL": metadata or Get(capability="sql", attribute="url"),
         prefix + "ADMIN_SECRET": settings.secret(prefix + "ADMIN_SECRET"),
         prefix + "JWT_SECRET": jwt_secret(project),
+        prefix + "JWT_SECRETS": settings.secret("AUTH_JWT_PREVIOUS_SECRETS"),
         prefix + "ENABLE_CONSOLE": str(console_wanted(project)).lower(),
         prefix + "DEV_MODE": str(dev_mode_wanted(project)).lower(),
         prefix + "CORS_DOMAIN": text("CORS_DOMAIN") or _origins(project),

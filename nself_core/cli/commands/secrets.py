@@ -123,6 +123,7 @@ def rotate(names: tuple[str, ...], every: bool, yes: bool, show: bool, env: str 
 
 def _one(loaded: LoadedSettings, written: str) -> tuple[str, int]:
     from hookspecs.errors import UserError
+    from nself_core.settings.provision import overrides
 
     meanings = loaded.declarations.meanings(written)
     declared = meanings[0].declared if meanings else None
@@ -132,7 +133,7 @@ def _one(loaded: LoadedSettings, written: str) -> tuple[str, int]:
         remedy = f"nself config set {meanings[0].name}"
         raise UserError(f"{written} is held by someone outside: nself cannot make it", remedy=remedy, exit_code=2)
     name = meanings[0].name
-    above = _above(loaded, name)
+    above = overrides(loaded, name)
     if above:
         remedy = "change it there: nself does not rewrite a secret in a file you wrote"
         raise UserError(f"{name} is given by {above}, which overrides the secrets file", where=above, remedy=remedy)
@@ -140,14 +141,10 @@ def _one(loaded: LoadedSettings, written: str) -> tuple[str, int]:
 
 
 def _all(loaded: LoadedSettings) -> dict[str, int]:
+    from nself_core.settings.provision import overrides
+
     mine: list[Declared] = [loaded.declarations.find(name) for name in loaded.secrets]  # type: ignore[misc]
-    return {d.name: d.generate for d in mine if d is not None and d.generate and not d.numbered and not _above(loaded, d.name)}
-
-
-def _above(loaded: LoadedSettings, name: str) -> str:
-    """A source above the environment's secrets file that gives a secret."""
-    winner = loaded.merged.winners.get(name)
-    return winner.where if winner is not None and winner.source in {".env", ".env.local", "environment"} else ""
+    return {d.name: d.generate for d in mine if d is not None and d.generate and not d.numbered and not overrides(loaded, d.name)}
 
 
 def _tell(workspace: Workspace, names: list[str], verb: str, *, show: bool, as_json: bool) -> None:
