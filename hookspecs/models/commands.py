@@ -23,7 +23,12 @@ class CommandContext(Protocol):
         """The resolved environment of a service, less what names paths of the runtime. It holds secrets: never print it."""
 
     def address(self, service: str, port: str = "http", env: str | None = None) -> Address:
-        """Where a port is reached from this machine; ``UserError`` where it has no port here."""
+        """Where a port is reached from this machine; ``UserError`` where it has none, as outside dev
+        (``code="port-unpublished"``).
+        """
+
+    def public_url(self, service: str, env: str | None = None) -> str:
+        """The address of the service's first route, without a trailing slash; ``UserError`` where no route leads to it."""
 
     def reach(self, url: str, env: str | None = None) -> str:
         """A URL out of ``environment`` as this machine reaches it: a service's name becomes its port on this machine."""

@@ -47,6 +47,16 @@ class ProjectContext:
         stack = self._stack(env)
         return _here(stack, self._service(stack, service), port)
 
+    def public_url(self, service: str, env: str | None = None) -> str:
+        """See ``hookspecs.CommandContext``."""
+        from hookspecs.errors import UserError
+
+        stack = self._stack(env)
+        name = self._service(stack, service).name
+        for route in stack.routes_of(name):
+            return stack.public_url(route)
+        raise UserError(f"no route leads to {name}", remedy="nself urls lists what is reached", code="no-route")
+
     def reach(self, url: str, env: str | None = None) -> str:
         """See ``hookspecs.CommandContext``."""
         from urllib.parse import urlsplit
@@ -103,7 +113,7 @@ def _here(stack: Stack, service: Service, port: str) -> Address:
     if number is None:
         raise UserError(
             f"port {port} of {service.name} is not reached from this machine",
-            remedy="give the service a port in the settings, then nself start",
+            remedy="nself urls lists what is; outside dev a port is not published",
             code="port-unpublished",
         )
     bound = {p.name: p.bind for p in service.ports}.get(port, "")

@@ -59,6 +59,16 @@ def difference(metadata: dict[str, Any], source: Path) -> str:
     return found
 
 
+def _base(context: CommandContext, env: str | None) -> str:
+    """The service's port on this machine, its public address where it has none: outside dev, and on another machine."""
+    try:
+        return f"http://{context.address('hasura', env=env)}"
+    except UserError as error:
+        if error.code != "port-unpublished":
+            raise
+        return context.public_url("hasura", env)
+
+
 @dataclass(frozen=True)
 class MetadataService:
     """One service, asked as admin."""
@@ -70,7 +80,7 @@ class MetadataService:
     def of(cls, context: CommandContext, env: str | None) -> Self:
         """That of the project; ``UserError`` where it has none."""
         secret = context.environment("hasura", env).get("HASURA_GRAPHQL_ADMIN_SECRET", "")
-        return cls(f"http://{context.address('hasura', env=env)}/v1/metadata", secret)
+        return cls(f"{_base(context, env)}/v1/metadata", secret)
 
     def export(self) -> dict[str, Any]:
         """The metadata in force."""

@@ -31,6 +31,20 @@ def test_services_that_find_each_other_by_name_are_reached_on_this_machine(
     assert context.project().runtime == "compose"
 
 
+def test_outside_dev_a_port_is_not_published_and_the_route_is(
+    context: CommandContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secrets = "".join(f"{name}={'Zq8vT2mK9x' * 4}\n" for name in ("HASURA_JWT_KEY", "HASURA_GRAPHQL_ADMIN_SECRET"))
+    (tmp_path / ".env").write_text(f"ENV=prod\nBASE_DOMAIN=example.com\nPOSTGRES_PASSWORD={'Zq8vT2mK9x' * 4}\n{secrets}")
+    monkeypatch.setenv("NSELF_RUNTIME", "compose")
+    with pytest.raises(UserError) as failed:
+        context.address("hasura")
+    assert failed.value.code == "port-unpublished"
+    assert context.public_url("hasura") == "https://api.example.com"
+    with pytest.raises(UserError, match="no route leads to postgres"):
+        context.public_url("postgres")
+
+
 def test_local_processes_are_where_their_environment_says(context: CommandContext, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NSELF_RUNTIME", "native")
     environment = context.environment("auth")
