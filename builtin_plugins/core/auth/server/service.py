@@ -10,7 +10,7 @@ from typing import Self
 import asyncpg
 import httpx
 
-from . import migrate, refresh_tokens, sms, users
+from . import migrate, refresh_tokens, sms, tracking, users
 from .claims import Claims
 from .database import open_pool
 from .egress import guarded_client
@@ -72,6 +72,8 @@ class Service:
         if not settings.smtp.host:
             log.warning("AUTH_SMTP_HOST is not set: mails wait in auth.nself_outbox")
         service.tasks = [asyncio.create_task(service.outbox.run()), asyncio.create_task(service._prune())]
+        if settings.graphql_url and settings.admin_secret:
+            service.tasks.append(asyncio.create_task(tracking.keep_trying(http, settings.graphql_url, settings.admin_secret)))
         return service
 
     async def _prune(self) -> None:

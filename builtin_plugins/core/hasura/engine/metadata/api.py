@@ -47,6 +47,9 @@ async def run(engine: Engine, body: Any, path: str = "$") -> Any:
         raise EngineError("parse-failed", "expected an object with a type and args", path)
     name = plain_name(body["type"])
     args = body.get("args") if body.get("args") is not None else {}
+    if name in ("export_metadata", "replace_metadata") and body.get("version") == 2 and isinstance(args, dict):
+        # The second version of these two has its number, and the version it expects, beside the arguments.
+        args = {**args, **{key: body[key] for key in ("version", "resource_version") if key in body}}
     if name in ("bulk", "bulk_keep_going", "bulk_atomic"):
         return await _bulk(engine, args, name)
     try:
@@ -92,11 +95,15 @@ async def export_metadata(engine: Engine, args: Any) -> Any:
 @command("replace_metadata")
 async def replace_metadata(engine: Engine, args: Any) -> Any:
     """Put another document in force."""
+    expected = args.get("resource_version")
     document = args.get("metadata", args)
     loose = bool(args.get("allow_inconsistent_metadata")) if "metadata" in args else False
     if not isinstance(document, dict) or document.get("version") != 3:
         raise EngineError("parse-failed", "metadata of version 3 is expected", "$.args")
     async with engine.lock:
+        if expected is not None and expected != engine.resource_version:
+            message = f"metadata resource version referenced ({expected}) did not match current version"
+            raise EngineError("conflict", message, "$", 409)
         engine.catalog = await engine.introspect()
         schema = await engine.change({"sources": [], **document}, strict=not loose)
     if "metadata" in args:
