@@ -43,6 +43,8 @@ def explain(assembly: Assembly, path: str, settings: Settings) -> list[dict[str,
 def _service(assembly: Assembly, service: Service, field: str, settings: Settings) -> list[dict[str, Any]]:
     owner = assembly.owners.get(service.name, "")
     values = service.model_dump(mode="json", exclude={"provenance"})
+    for shown, port in zip(values["ports"], service.ports, strict=True):
+        shown["host"] = assembly.stack.ports.get(service.name, port.name)
     values["host_ports"] = {
         port.name: assembly.stack.ports.get(service.name, port.name)
         for port in service.ports

@@ -104,6 +104,7 @@ def apply(root: Path, state: Path, changes: Changes, planned: Sequence[Planned],
         )
     saved = _save_edited(root, state, changes.edited) if changes.edited else None
     staged: list[tuple[Path, Path]] = []
+    target = root
     try:
         for item in changes.writes:
             target = root / item.path
@@ -113,7 +114,7 @@ def apply(root: Path, state: Path, changes: Changes, planned: Sequence[Planned],
         for source, target in staged:
             source.replace(target)
     except OSError as error:
-        raise _disk_error(error) from error
+        raise _disk_error(error, target) from error
     finally:
         for source, _ in staged:
             source.unlink(missing_ok=True)
@@ -172,10 +173,10 @@ def _prune(root: Path, folder: Path) -> None:
         folder = folder.parent
 
 
-def _disk_error(error: OSError) -> UserError:
+def _disk_error(error: OSError, target: Path) -> UserError:
     return UserError(
         f"could not write: {error.strerror or error}",
-        where=str(error.filename or ""),
-        remedy="nothing was changed; free space or mend the permissions, then build again",
+        where=str(target),
+        remedy="free space or mend the permissions, then build again: it finishes what is left",
         code="write-failed",
     )

@@ -122,6 +122,13 @@ def _read_json(path: Path) -> dict[str, object]:
         return {}
     except NotADirectoryError:
         return {}
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path.name} cannot be read: {error}", where=str(path), remedy="mend it, or delete it") from error
+    except OSError as error:
+        raise UserError(
+            f"cannot be read: {error.strerror}",
+            where=str(path),
+            remedy="run nself as the user who owns the project",
+            code="state",
+        ) from error
+    except ValueError as error:
+        raise UserError(f"cannot be read: {error}", where=str(path), remedy="mend it, or delete it", code="state") from error
     return data if isinstance(data, dict) else {}

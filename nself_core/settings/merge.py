@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from nself_core.settings import coerce
 from nself_core.settings.cascade import ALWAYS, Cascade, Layer
 from nself_core.settings.declared import AMBIENT, KNOWN_BY, Declarations
-from nself_core.settings.environment import FOLDER
+from nself_core.settings.environment import FOLDER, SPELLINGS
 from nself_core.settings.expand import BadReferenceError, expand, references
 from nself_core.settings.fold import Assignment, Entry, Folded, fold, generic_name
 from nself_core.settings.problems import Problem
@@ -102,7 +102,17 @@ class _Merger:
             self.out.problems += folded.problems
         for name, entry in folded.entries.items():
             candidate = Candidate(entry, self._ignored(name, entry, layer))
+            if name == "ENV" and candidate.ignored and not left_out:
+                self._tell_env(entry, "dev" if layer and layer.label == ".env.dev" else self.cascade.in_force.name)
             self.out.candidates.setdefault(name, []).append(candidate)
+
+    def _tell_env(self, entry: Entry, own: str) -> None:
+        """``ENV=`` counts in ``.env`` alone; elsewhere it is left out, and told where it does not name the file's own."""
+        asked = entry.raw.strip().lower()
+        if SPELLINGS.get(asked, asked) != own:
+            message = f"ENV={entry.raw} counts in .env alone, and {self.cascade.in_force.name} is in force"
+            remedy = f"nself env switch {asked}, or ENV={asked} in .env"
+            self.out.problems.append(Problem("warning", message, entry.where, "ENV", remedy, "env-elsewhere"))
 
     def _ignored(self, name: str, entry: Entry, layer: Layer | None) -> str:
         if layer is None:

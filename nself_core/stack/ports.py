@@ -67,6 +67,8 @@ def assign(
     for service, port, instance in later:
         wish = port.host if instance == 1 and port.host is not None else FIRST_FREE
         number = _next_free(wish, taken)
+        if port.host is not None and instance == 1 and number != wish:
+            found.append(_moved(service, port, number, taken[wish]))
         taken[number] = f"{service.name} ({port.name})"
         ports[PortMap.key(service.name, port.name, instance)] = number
     return PortMap(ports=dict(sorted(ports.items())))
@@ -98,3 +100,14 @@ def _next_free(number: int, taken: Mapping[int, str]) -> int:
     while number in taken:
         number = number + 1 if number < 65535 else FIRST_FREE
     return number
+
+
+def _moved(service: Service, port: Port, number: int, holder: str) -> Finding:
+    return Finding(
+        level=Level.NOTE,
+        message=f"the {port.name} port of {service.name} is {number} on this machine, as {holder} has {port.host}",
+        where=service.name,
+        variable=port.variable or "",
+        remedy=f"{port.variable} chooses another" if port.variable else "",
+        code="port-moved",
+    )

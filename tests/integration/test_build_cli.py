@@ -204,3 +204,18 @@ def test_json_and_explain(write_env: Callable[[str], Nself]) -> None:
     assert "POSTGRES_PORT (.env:3)" in row["setting"]
     done = nself("explain", "services.postgers", check=False)
     assert "did you mean postgres" in done.stderr
+
+
+def test_env_in_a_file_that_does_not_choose_is_told(nself: Nself) -> None:
+    (nself.folder / ".env.dev").write_text(f"{BASE}ENV=prod\n")
+    done = nself("build")
+    assert ".env.dev:3: ENV=prod counts in .env alone, and dev is in force" in done.stderr
+    (nself.folder / ".env.dev").write_text(f"{BASE}ENV=dev\n")
+    assert "ENV=" not in nself("build", "--env", "staging", "--dry-run").stderr
+
+
+def test_explain_tells_the_port_that_is_really_taken(write_env: Callable[[str], Nself]) -> None:
+    nself = write_env(f"{BASE}CS_1=mine:fastapi:5432\n")
+    assert "port of postgres is 5433 on this machine, as mine" in nself("build").stderr
+    (row,) = json.loads(nself("explain", "services.postgres.ports", "--json").stdout)
+    assert row["value"][0]["host"] == 5433

@@ -126,7 +126,7 @@ def _tell(workspace: Workspace, report: BuildReport, *, as_json: bool) -> None:
         output.say(f"Made certificates: {', '.join(report.certificates_made)}.")
     if report.saved_edits:
         output.say(f"Your edited files are saved in {report.saved_edits.relative_to(workspace.root)}.")
-    output.next_step("nself start" if environment.is_dev else f"nself build --env {environment.name} --diff, then deploy it")
+    output.next_step("nself start" if environment.is_dev else f"nself start --env {environment.name}, on its server")
 
 
 def _document(workspace: Workspace, report: BuildReport) -> dict[str, Any]:

@@ -27,6 +27,8 @@ def command(*, services: tuple[str, ...], env: str | None, timeout: float | None
     workspace = Workspace.open(env)
     with workspace.lock("restart"):
         name = choice.choose(workspace, None)
+        for service in services:
+            select.one(workspace.stack(name), service)
         runtime = workspace.runtime(name) if skip_build else starting.prepare(workspace, name, asked=env)
         stack = workspace.stack(name)
         wanted = select.chosen(stack, [select.runnable(stack, s) for s in services])

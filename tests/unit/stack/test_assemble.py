@@ -175,6 +175,12 @@ def test_a_wished_port_moves_aside_for_an_explicit_one_and_for_frontends() -> No
     assert dict(stack.ports.ports) == {"a/http": 3001, "b/http": 5432, "db/sql": 5433}
 
 
+def test_a_port_that_moves_is_told() -> None:
+    other = Service(name="b", image=Image(ref="b:1"), ports=(Port(container=80, host=5432, explicit=True, variable="B_PORT"),))
+    (note,) = put_together(database(), other).findings
+    assert "the sql port of db is 5433 on this machine, as b (B_PORT) has 5432" in note.message
+
+
 def test_known_ports_are_kept_unless_an_explicit_one_wants_them() -> None:
     known = PortMap(ports={"db/sql": 6000, "api/http": 7000})
     taken = api(ports=(Port(container=8001, host=6000, explicit=True),))
