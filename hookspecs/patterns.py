@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
-_KNOWN: dict[str, re.Pattern[str]] = {}
+
+@cache
+def pattern_text(pattern: str) -> str:
+    """The regular expression of a declared name with braces: ``{N}`` a number from 1, else capitals, digits, underscores."""
+    parts = re.split(r"(\{[A-Z]+\})", pattern)
+    body = "".join(
+        "([1-9][0-9]*)" if part == "{N}" else "([A-Z0-9_]+)" if part.startswith("{") else re.escape(part) for part in parts
+    )
+    return body + r"\Z"
 
 
-def compile_pattern(pattern: str) -> re.Pattern[str]:
-    """The expression of a declared name with braces: ``{N}`` a number from 1, else capitals, digits, underscores."""
-    known = _KNOWN.get(pattern)
-    if known is None:
-        parts = re.split(r"(\{[A-Z]+\})", pattern)
-        body = "".join(
-            "([1-9][0-9]*)" if part == "{N}" else "([A-Z0-9_]+)" if part.startswith("{") else re.escape(part) for part in parts
-        )
-        known = _KNOWN[pattern] = re.compile(body + r"\Z")
-    return known
+def match_pattern(pattern: str, name: str) -> re.Match[str] | None:
+    """Match a name; the expression is compiled only where the plain ends of the pattern fit, as compiling hundreds is slow."""
+    if name.startswith(pattern.partition("{")[0]) and name.endswith(pattern.rpartition("}")[2]):
+        return re.match(pattern_text(pattern), name)
+    return None

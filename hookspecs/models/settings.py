@@ -7,7 +7,7 @@ from typing import Any
 
 from hookspecs.models.base import Model
 from hookspecs.models.values import Secret
-from hookspecs.patterns import compile_pattern
+from hookspecs.patterns import match_pattern
 
 
 class Origin(Model):
@@ -82,8 +82,7 @@ class Settings(Model):
 
         ``{N}`` is a number from 1, any other brace a run of capitals, digits and underscores. Sorted by number, then name.
         """
-        expression = compile_pattern(pattern)
-        found = [(match.groups(), entry) for name, entry in self.entries.items() if (match := expression.match(name))]
+        found = [(match.groups(), entry) for name, entry in self.entries.items() if (match := match_pattern(pattern, name))]
         return iter(sorted(found, key=lambda item: [(int(g), "") if g.isdigit() else (0, g) for g in item[0]]))
 
     def slots(self, pattern: str) -> list[int]:
@@ -91,4 +90,4 @@ class Settings(Model):
         return [int(groups[0]) for groups, _ in self.matching(pattern)]
 
     def _is_numbered(self, name: str) -> bool:
-        return any("{" in declared and compile_pattern(declared).match(name) for declared in self.declared)
+        return any("{" in declared and match_pattern(declared, name) for declared in self.declared)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hookspecs.patterns import compile_pattern
+from hookspecs.patterns import match_pattern, pattern_text
 
 #: Never taken from the process environment: other programs set these for themselves.
 AMBIENT = frozenset({"DEBUG", "ENV", "PORT", "LOG_LEVEL"})
@@ -166,12 +166,12 @@ class Declarations:
                 yield Meaning(declared.name, declared, spelling)
             return
         for declared in self._patterns:
-            match = compile_pattern(declared.name).match(name)
+            match = match_pattern(declared.name, name)
             if match:
                 yield Meaning(name, declared, None, match.groups())
                 return
         for spelling, declared in self._spelling_patterns:
-            match = compile_pattern(spelling.name).match(name)
+            match = match_pattern(spelling.name, name)
             if match:
                 groups = match.groups()
                 yield Meaning(fill(declared.name, groups), declared, spelling, groups)
@@ -190,7 +190,7 @@ class Declarations:
         services = {name.removesuffix(end) for name in self._exact for end in KNOWN_BY if name.endswith(end)}
         generic = "(?:" + "|".join(sorted(map(re.escape, services))) + ")" + GENERIC_ENDS
         spellings = [spelling.name for spelling, _ in self._spelling_patterns]
-        return [*(compile_pattern(name).pattern for name in [*self.patterns(), *spellings]), *([generic] if services else ())]
+        return [*(pattern_text(name) for name in [*self.patterns(), *spellings]), *([generic] if services else ())]
 
     def owner_elsewhere(self, name: str, *, prefixes: bool = True) -> str | None:
         """The command that would bring the plugin which reads a variable nobody here declares.
@@ -198,7 +198,7 @@ class Declarations:
         With ``prefixes`` also where only the beginning of the name is a plugin's.
         """
         for written, plugin in self._disabled.items():
-            if written == name or ("{" in written and compile_pattern(written).match(name)):
+            if written == name or ("{" in written and match_pattern(written, name)):
                 return f"nself plugin allow {plugin}"
         known = self._known_elsewhere()
         found = known.get("variables", {}).get(name)
