@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import select
+import signal
 import sys
 import time
 from pathlib import Path
@@ -22,6 +23,7 @@ class Terminal:
         self.pid, self.handle = pty.fork()
         if self.pid == 0:
             os.chdir(folder)
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background job hands on that it is ignored
             os.execv(sys.executable, [sys.executable, "-m", "nself_core", "init"])
 
     def read(self) -> bool:
@@ -43,10 +45,13 @@ class Terminal:
             assert time.monotonic() < deadline and self.read(), f"never asked {question!r}:\n{self.text}"
         os.write(self.handle, reply.encode())
 
-    def end(self) -> int:
-        """Wait for the end; the exit code."""
+    def end(self, *, interrupt: bool = False) -> int:
+        """Wait for the end; the exit code. ``interrupt`` presses control-C now and then, as one that comes too early is lost."""
+        deadline = time.monotonic() + 120
         while self.read():
-            pass
+            assert time.monotonic() < deadline, f"does not end:\n{self.text}"
+            if interrupt:
+                os.write(self.handle, b"\x03")
         _, status = os.waitpid(self.pid, 0)
         os.close(self.handle)
         return os.waitstatus_to_exitcode(status)
@@ -83,6 +88,6 @@ def test_the_wizard_asks_again_for_a_bad_value_and_writes_what_was_said(tmp_path
 def test_control_c_leaves_the_folder_as_it_was(tmp_path: Path) -> None:
     terminal = Terminal(tmp_path)
     terminal.answer("Name of the project", "\x03")
-    assert terminal.end() != 0
+    assert terminal.end(interrupt=True) != 0
     assert "Traceback" not in terminal.text
     assert not list(tmp_path.iterdir())
