@@ -110,7 +110,7 @@ class Runtime(Protocol):
 
 
 class NativeContext(Protocol):
-    """What a ``Native.prepare`` function is given."""
+    """What a ``Native.check`` or ``Native.prepare`` function is given."""
 
     project: Project
     stack: Stack

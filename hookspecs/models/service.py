@@ -227,6 +227,8 @@ class NativeProgram(Model):
 class Native(Model):
     """How the service runs as a local process.
 
+    ``check`` names a function ``"package.module:function"`` called with a ``NativeContext`` before anything at all is started or
+    changed; it is quick, changes nothing, and raises ``UserError`` for what no start could mend (data of another release).
     ``prepare`` names a function ``"package.module:function"`` called with a ``NativeContext`` before each start; it must be
     harmless when repeated (make a data folder, run ``initdb`` once) and may add to ``context.env``. ``env`` is laid over the
     service's ``env``.
@@ -236,6 +238,7 @@ class Native(Model):
 
     command: tuple[Value, ...]
     programs: tuple[NativeProgram, ...] = ()
+    check: str | None = None
     prepare: str | None = None
     env: Mapping[str, Value | None] = {}
     cwd: Value | None = None

@@ -94,6 +94,17 @@ def test_a_killed_service_is_healed_and_that_shows(project: NativeProject, servi
     assert project.states()[service].restarts >= 1
 
 
+def test_a_service_that_cannot_start_is_given_up_with_its_reason_and_mended_by_the_next_start(project: NativeProject) -> None:
+    project.set(POSTGRES_SHARED_BUFFERS="4000GB")
+    state = project.start()["postgres"]
+    assert state.status == "failed"
+    assert state.restarts == 4
+    assert "FATAL" in state.reason
+    assert project.runtime()._daemon.rpc.states()["postgres"].state == "FATAL"
+    project.set(POSTGRES_SHARED_BUFFERS="128MB")
+    assert project.start()["postgres"].health == "healthy"
+
+
 def test_a_killed_supervisor_leaves_no_orphan_and_the_next_start_recovers(project: NativeProject, tmp_path: Path) -> None:
     project.start()
     psql(project, "CREATE TABLE kept (n int); INSERT INTO kept VALUES (7);", tmp_path)
@@ -125,17 +136,16 @@ def test_as_root_no_service_keeps_root(project: NativeProject) -> None:
     assert root == []
 
 
-def test_data_of_another_major_is_refused(project: NativeProject) -> None:
+def test_data_of_another_major_is_refused_before_anything_starts(project: NativeProject) -> None:
     project.start()
     runtime = project.runtime()
     runtime.stop(None, progress=quiet)
     version = runtime.layout.data / "postgres_data" / "PG_VERSION"
     version.write_text("17\n")
-    state = project.start()["postgres"]
-    assert state.status == "failed"
-    assert "PostgreSQL 17" in state.reason
-    assert "PostgreSQL 18" in state.reason
-    assert "POSTGRES_VERSION=17" in state.reason
+    with pytest.raises(UserError, match=r"PostgreSQL 17.*PostgreSQL 18") as raised:
+        project.start()
+    assert "POSTGRES_VERSION=17" in raised.value.remedy
+    assert project.processes() == []
     version.write_text("18\n")
     assert project.start()["postgres"].health == "healthy"
 

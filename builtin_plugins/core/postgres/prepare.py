@@ -20,6 +20,13 @@ VOLUME = "postgres_data"
 _CREDENTIALS = "nself.credentials"
 
 
+def check(context: NativeContext) -> None:
+    """``UserError`` for data of another PostgreSQL major, and for a folder that holds something else."""
+    data = context.place("volume", VOLUME)
+    if any(data.iterdir()):
+        check_major(data)
+
+
 def prepare(context: NativeContext) -> None:
     """Make ready. ``UserError`` for data of another PostgreSQL major."""
     data = context.place("volume", VOLUME)

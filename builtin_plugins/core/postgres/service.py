@@ -160,6 +160,7 @@ def _native(tuning: tuple[str, ...]) -> Native:
             )
             for name in _PROGRAMS
         ),
+        check="builtin_plugins.core.postgres.prepare:check",
         prepare="builtin_plugins.core.postgres.prepare:prepare",
         env={
             "PGHOST": "127.0.0.1",

@@ -19,8 +19,8 @@ from hookspecs import UserError
 
 _LAUNCHER = Path(__file__).with_name("launch.py")
 
-#: How many times in a row a process that ends at once is started again; the wait grows by a second each time.
-_RETRIES = 100
+#: How many times a process that ends soon is started again before it is given up; the wait grows by a second each time.
+_RETRIES = 4
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Program:
 command={command}
 autostart=false
 autorestart={again}
-startsecs={0 if self.one_shot else 1}
+startsecs=0
 startretries={_RETRIES}
 exitcodes=0
 stopsignal={self.stop_signal}

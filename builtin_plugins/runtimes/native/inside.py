@@ -1,4 +1,4 @@
-"""What runs inside the supervisor: counts restarts, writes each service's log with the time of each line.
+"""What runs inside the supervisor: counts restarts, gives up those in vain, writes each service's log with the time of each line.
 
 Loaded by supervisord as an RPC interface (``[rpcinterface:nself]``); its manual documents both that and the events.
 """
@@ -12,10 +12,15 @@ from typing import Any
 
 from supervisor import events  # type: ignore[import-untyped]
 from supervisor.loggers import RotatingFileHandler  # type: ignore[import-untyped]
+from supervisor.process import RestartUnconditionally  # type: ignore[import-untyped]
 from supervisor.states import ProcessStates, getProcessStateDescription  # type: ignore[import-untyped]
 
 LOG_BYTES = 10 * 1024 * 1024
 LOG_BACKUPS = 3
+
+#: Seconds a process must have run for its end to be an accident, which is healed at once. What ends sooner is started again
+#: after a growing wait, and given up (FATAL) after the configuration's ``startretries``.
+STEADY = 10
 
 _LONGEST = 64 * 1024  # a line without an end is cut here, so that a service cannot fill the supervisor's memory
 
@@ -27,11 +32,13 @@ class Interface:
         self._supervisord = supervisord
         self._logs = logs
         self._restarts: dict[str, int] = {}
+        self._short: dict[str, int] = {}  # runs in a row that ended soon
         self._files: dict[str, Any] = {}
         self._rest: dict[tuple[str, str], bytes] = {}
         events.subscribe(events.ProcessStateStartingEvent, self._starting)
         events.subscribe(events.ProcessLogEvent, self._log)
         events.subscribe(events.ProcessStateEvent, self._ended)
+        events.subscribe(events.ProcessStateExitedEvent, self._slow_down)
 
     def pid(self) -> int:
         """The supervisor's own process id."""
@@ -59,7 +66,22 @@ class Interface:
         if event.from_state in (ProcessStates.EXITED, ProcessStates.BACKOFF):
             self._restarts[name] = self._restarts.get(name, 0) + 1
         else:
-            self._restarts[name] = 0
+            self._restarts[name] = self._short[name] = 0
+
+    def _slow_down(self, event: Any) -> None:
+        """Have a process that ended soon wait before its next start.
+
+        The supervisor does so itself within ``startsecs``, but then forgets the exit code, and retries even what ended well.
+        """
+        process = event.process
+        again = process.config.autorestart
+        if not again or (again is not RestartUnconditionally and event.expected):
+            return
+        name = process.config.name
+        self._short[name] = self._short.get(name, 0) + 1 if process.laststop - process.laststart < STEADY else 0
+        if self._short[name]:
+            process.backoff = self._short[name] - 1  # the change of state adds one
+            process.change_state(ProcessStates.BACKOFF)
 
     def _log(self, event: Any) -> None:
         name = event.process.config.name

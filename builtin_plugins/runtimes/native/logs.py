@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import heapq
 import os
+import re
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from hookspecs import LogLine
 
 _PAUSE = 0.1  # seconds between two looks while following
+
+#: A Go panic, a line of its glog at level F, PostgreSQL's FATAL and PANIC, nginx's emerg, a level of structured logs.
+_FATAL = re.compile(
+    r"^panic: |^F\d{4} |^fatal\b|\b(?:FATAL|PANIC):|\[(?:emerg|alert|crit)\]|level\"?[=:] ?\"?(?:fatal|panic)", re.IGNORECASE
+)
+
+#: An error by its class (Python, JavaScript, Java) or by the word. Not indented: that is a line of a stack.
+_ERROR = re.compile(r"^(?=\S).*(?:(?:Error|Exception)\b|\b(?:error|ERROR)\b)")
 
 
 def read(files: Sequence[tuple[str, Path]], *, follow: bool, tail: int | None, since: datetime | None) -> Iterator[LogLine]:
@@ -34,6 +44,28 @@ def last_line(path: Path) -> str:
     except OSError:
         return ""
     return lines[-1][30:] if lines else ""
+
+
+def cause(path: Path, since: float = 0) -> str:
+    """The line of a log that tells best why its process ended, of those since a time (seconds since the epoch).
+
+    It is the first of a panic or a fatal error, else the last that names an error, else the last line of all.
+    """
+    lines = [line for line in map(partial(_parse, ""), _end(path)) if line.time is None or line.time.timestamp() >= since]
+    texts = [line.text for line in lines if line.text.strip()]
+    return next(filter(_FATAL.search, texts), "") or next(filter(_ERROR.search, reversed(texts)), "") or last_line(path)
+
+
+def _end(path: Path, size: int = 64 * 1024) -> list[bytes]:
+    """The last lines of a file, as many as these bytes hold."""
+    try:
+        with path.open("rb") as file:
+            start = max(0, os.fstat(file.fileno()).st_size - size)
+            file.seek(start)
+            lines = file.read().splitlines()
+    except OSError:
+        return []
+    return lines[1:] if start else lines
 
 
 def _mark(path: Path) -> tuple[int, int]:

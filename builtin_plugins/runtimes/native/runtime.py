@@ -17,7 +17,7 @@ from builtin_plugins.runtimes.native import logs, programs, states, stopping
 from builtin_plugins.runtimes.native.daemon import Daemon, Program
 from builtin_plugins.runtimes.native.instances import Instance, Spec
 from builtin_plugins.runtimes.native.layout import Layout
-from builtin_plugins.runtimes.native.starting import Starter, with_needs
+from builtin_plugins.runtimes.native.starting import Starter, check, with_needs
 from hookspecs import UserError
 
 if TYPE_CHECKING:
@@ -58,8 +58,9 @@ class NativeRuntime:
         self._require_core()
         self.layout.make()
         self.layout.copy_configuration()
-        fresh = self._daemon.ensure([self._program(service, instance) for service, instance in self._all()])
         able = {s.name: self._instances[s.name] for s in wanted if s.name in self._instances}
+        check(self._project, self._stack, (instance for group in able.values() for instance in group))
+        fresh = self._daemon.ensure([self._program(service, instance) for service, instance in self._all()])
         starter = Starter(self._project, self._stack, self._daemon, able, progress, timeout, force)
         outcomes = starter.run(self._daemon.wait if fresh else lambda: None)
         return [self._with_outcome(state, outcomes.get(state.name, "")) for state in self.states(probe=True)]

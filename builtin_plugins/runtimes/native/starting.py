@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,18 +12,17 @@ from builtin_plugins.runtimes.native import programs, stopping
 from builtin_plugins.runtimes.native.context import Context
 from builtin_plugins.runtimes.native.daemon import Daemon
 from builtin_plugins.runtimes.native.instances import Instance, Spec
-from builtin_plugins.runtimes.native.logs import last_line
+from builtin_plugins.runtimes.native.logs import cause
 from builtin_plugins.runtimes.native.probes import Prober
 from builtin_plugins.runtimes.native.rpc import ProcessState
 from builtin_plugins.runtimes.native.sql import Psql
-from hookspecs import UserError
+from hookspecs import Finding, Level, UserError
 
 if TYPE_CHECKING:
     from hookspecs import Project, Service, Stack
     from hookspecs.models.runtime import Progress
 
 _PAUSE = 0.025  # seconds between two looks at a service that comes up
-_GIVE_UP = 4  # starts in a row that ended at once
 
 Outcome = str
 """``""`` for healthy (or completed), else why not."""
@@ -182,14 +181,14 @@ class Starter:
                 state = self.daemon.rpc.states().get(instance.name)
                 if not reason and state and state.alive:
                     return ""
-            if state is None or state.state in {"FATAL", "STOPPED"} or state.restarts >= _GIVE_UP:
+            if state is None or state.state in {"FATAL", "STOPPED"} or _stays_ended(instance, state):
                 return self._ended(instance, state)
             if time.monotonic() > self._until:
                 return f"not healthy after {self.timeout:.0f} s: {reason}"
             time.sleep(_PAUSE)
 
     def _ended(self, instance: Instance, state: ProcessState | None) -> Outcome:
-        said = last_line(instance.log_path) or (state.error if state else "")
+        said = cause(instance.log_path, state.started if state else 0) or (state.error if state else "")
         code = f"ended with exit code {state.exit_code}" if state and state.exit_code >= 0 else "ended"
         return f"{code}: {said}" if said else code
 
@@ -206,9 +205,37 @@ class Starter:
             self.progress(service.name, "migrated", f"{plugin}: {migration}")
 
 
+def check(project: Project, stack: Stack, instances: Iterable[Instance]) -> None:
+    """Ask every service whether it could start at all. ``UserError`` of all that refuse; nothing was started or stopped then."""
+    refused: list[UserError] = []
+    for instance in instances:
+        if instance.native.check:
+            try:
+                programs.load(instance.native.check)(Context(project, stack, instance, instance.spec().env))
+            except UserError as error:
+                refused.append(error)
+    if len(refused) == 1:
+        raise refused[0]
+    if refused:
+        raise UserError(
+            "nothing was started: " + "; ".join(error.message for error in refused),
+            findings=[
+                Finding(level=Level.ERROR, message=error.message, where=error.where, remedy=error.remedy, code=error.code)
+                for error in refused
+            ],
+            code="native-check",
+        )
+
+
+def _stays_ended(instance: Instance, state: ProcessState) -> bool:
+    """Whether a process that ended is not started again by the supervisor."""
+    restart = instance.service.restart
+    return state.state == "EXITED" and (restart == "no" or (restart == "on-failure" and state.exit_code == 0))
+
+
 def _one_line(error: UserError) -> str:
     where = error.where.replace("\n", " | ")
-    parts = [error.message, where, f"→ {error.remedy}" if error.remedy else ""]
+    parts = [f"{error.message}: {where}" if where else error.message, f"→ {error.remedy}" if error.remedy else ""]
     return " ".join(part for part in parts if part)
 
 

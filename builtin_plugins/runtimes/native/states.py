@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from builtin_plugins.runtimes.native.instances import Instance, Spec
-from builtin_plugins.runtimes.native.logs import last_line
+from builtin_plugins.runtimes.native.logs import cause
 from builtin_plugins.runtimes.native.probes import Prober
 from builtin_plugins.runtimes.native.processes import usage
 from builtin_plugins.runtimes.native.rpc import ProcessState
@@ -69,7 +69,7 @@ def _one(stack: Stack, instance: Instance, process: ProcessState | None, unhealt
     ):
         status = "completed"
     elif status == "failed" and process:
-        reason = last_line(instance.log_path) or process.error or f"exit code {process.exit_code}"
+        reason = cause(instance.log_path, process.started) or process.error or f"exit code {process.exit_code}"
     elif process and process.alive and not service.one_shot:
         has_probe = instance.native.probe or service.probe
         reason = unhealthy or ""

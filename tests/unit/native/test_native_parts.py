@@ -145,6 +145,32 @@ def test_following_tells_each_new_line_once_also_over_a_rotation(tmp_path: Path)
     assert next(told).text == "three"
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (["starting", "panic: no such table", "goroutine 1 [running]:", "main.main()"], "panic: no such table"),
+        (
+            ["F1124 16:14:14.971344 s3.go:12] Failed to remove x", "goroutine 1:", "  s3.go:12"],
+            "F1124 16:14:14.971344 s3.go:12] Failed to remove x",
+        ),
+        (
+            ["Traceback (most recent call last):", "    raise KeyError", "ModuleNotFoundError: No module named 'x'"],
+            "ModuleNotFoundError: No module named 'x'",
+        ),
+        (["Error: Cannot find module 'x'", "    at Module._load (node:1)", "Node.js v20"], "Error: Cannot find module 'x'"),
+        (["one", "two"], "two"),
+    ],
+)
+def test_the_cause_is_the_line_that_tells_most_of_the_last_run(tmp_path: Path, said: list[str], told: str) -> None:
+    path = tmp_path / "a.log"
+    lines = [
+        "2026-01-01T00:00:00.000000Z E panic: of an earlier run",
+        *(f"2026-01-01T00:01:00.000000Z E {line}" for line in said),
+    ]
+    path.write_text("".join(f"{line}\n" for line in lines))
+    assert logs.cause(path, datetime(2026, 1, 1, 0, 0, 30, tzinfo=UTC).timestamp()) == told
+
+
 # -- migrations
 
 
