@@ -16,6 +16,7 @@ from nself_core.settings.check import looks_secret
 from nself_core.settings.environment import ABOUT, CLASSES, FOLDER, STATE, class_of, normalise
 from nself_core.settings.explain import mask, raw_shown
 from nself_core.settings.problems import Problem
+from nself_core.settings.provision import keep_out_of_git
 
 if TYPE_CHECKING:
     from nself_core.settings.loading import LoadedSettings
@@ -106,9 +107,7 @@ def create(root: Path, name: str, like: str) -> list[str]:
     try:
         for file, content in contents.items():
             edit.write(folder / file, content, mode=0o600 if file == ".env.secrets" else 0o644)
-        ignore = root / FOLDER / ".gitignore"
-        if not ignore.exists():
-            edit.write(ignore, ".env.secrets\n")
+        keep_out_of_git(root)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

@@ -29,7 +29,7 @@ def store(root: Path, environment: str, values: Mapping[str, str]) -> Path:
     new = _HEAD if text is None else text
     for name, value in values.items():
         new = edit.assign(new, name, value)
-    _ignore(root)
+    keep_out_of_git(root)
     edit.write(path, new, mode=0o600)
     return path
 
@@ -40,7 +40,7 @@ def overrides(loaded: LoadedSettings, name: str) -> str:
     return winner.where if winner is not None and winner.source in {".env", ".env.local", "environment"} else ""
 
 
-def _ignore(root: Path) -> None:
+def keep_out_of_git(root: Path) -> None:
     """See that git never takes a secrets file: ``.environments/.gitignore``, unless the user has one there."""
     ignore = root / FOLDER / ".gitignore"
     try:

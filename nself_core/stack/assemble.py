@@ -28,8 +28,6 @@ class Assembly:
     """Service → plugin."""
     route_owners: dict[str, str] = field(default_factory=dict)
     """Route → plugin."""
-    used: set[str] = field(default_factory=set)
-    """Names of service-generic settings that some service took."""
 
 
 def assemble(
@@ -52,7 +50,7 @@ def assemble(
     owners: dict[str, str] = {}
     contributions = list(contributions)
     services, kept_routes, requests = _sort(contributions, owners, found)
-    services, used = scaling.apply(services, generic or {}, found)
+    services = scaling.apply(services, generic or {}, found)
     absent = needs.idle(services, _unavailable(services, addressing, missing))
     providers = needs.providers(services, absent, found)
     services = needs.resolve(services, providers, absent, offers or {}, found)
@@ -84,7 +82,7 @@ def assemble(
         providers=providers,
     )
     route_owners = {item.name: plugin for plugin, item in contributions if isinstance(item, Route)}
-    return Assembly(stack, found, owners, route_owners, used)
+    return Assembly(stack, found, owners, route_owners)
 
 
 def raise_errors(found: list[Finding]) -> None:

@@ -18,15 +18,12 @@ def variable_prefix(service: str) -> str:
     return service.upper().replace("-", "_")
 
 
-def apply(
-    services: Iterable[Service], generic: Mapping[str, SettingValue], found: list[Finding]
-) -> tuple[list[Service], set[str]]:
-    """The services with their replicas, limits and images as set, and the names of the settings that were used."""
-    used: set[str] = set()
-    return [_apply(service, generic, found, used) for service in services], used
+def apply(services: Iterable[Service], generic: Mapping[str, SettingValue], found: list[Finding]) -> list[Service]:
+    """The services with their replicas, limits and images as set."""
+    return [_apply(service, generic, found) for service in services]
 
 
-def _apply(service: Service, generic: Mapping[str, SettingValue], found: list[Finding], used: set[str]) -> Service:
+def _apply(service: Service, generic: Mapping[str, SettingValue], found: list[Finding]) -> Service:
     prefix = variable_prefix(service.name)
     changes: dict[str, Any] = {}
     origins: dict[str, Origin] = {}
@@ -35,7 +32,6 @@ def _apply(service: Service, generic: Mapping[str, SettingValue], found: list[Fi
         entry = generic.get(f"{prefix}_{suffix}")
         if entry is None or entry.value is None:
             return None
-        used.add(entry.name)
         origins[field] = Origin(source=f"{entry.name} ({entry.origin})")
         return entry.value
 

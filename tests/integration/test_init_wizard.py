@@ -46,12 +46,15 @@ class Terminal:
         os.write(self.handle, reply.encode())
 
     def end(self, *, interrupt: bool = False) -> int:
-        """Wait for the end; the exit code. ``interrupt`` presses control-C now and then, as one that comes too early is lost."""
+        """Wait for the end; the exit code. ``interrupt``: press control-C again where one came too early."""
         deadline = time.monotonic() + 120
+        pressed = time.monotonic()
         while self.read():
-            assert time.monotonic() < deadline, f"does not end:\n{self.text}"
-            if interrupt:
+            now = time.monotonic()
+            assert now < deadline, f"does not end:\n{self.text}"
+            if interrupt and now - pressed > 10:  # far longer than an interrupted program takes to leave
                 os.write(self.handle, b"\x03")
+                pressed = now
         _, status = os.waitpid(self.pid, 0)
         os.close(self.handle)
         return os.waitstatus_to_exitcode(status)
