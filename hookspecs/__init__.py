@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from hookspecs.models.host import Job as Job
     from hookspecs.models.host import WebhookResult as WebhookResult
     from hookspecs.models.manifest import Manifest as Manifest
+    from hookspecs.models.manifest import Permissions as Permissions
+    from hookspecs.models.manifest import Webhook as Webhook
     from hookspecs.models.migrations import GraphQLTable as GraphQLTable
     from hookspecs.models.migrations import Migration as Migration
     from hookspecs.models.migrations import SelectPermission as SelectPermission
@@ -98,6 +100,8 @@ _MODULE_OF = {
     "Job": "host",
     "WebhookResult": "host",
     "Manifest": "manifest",
+    "Permissions": "manifest",
+    "Webhook": "manifest",
     "GraphQLTable": "migrations",
     "Migration": "migrations",
     "SelectPermission": "migrations",

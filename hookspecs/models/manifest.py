@@ -84,21 +84,54 @@ class Command(Model):
 
 
 class Permissions(Model):
-    """What the plugin's code may reach."""
+    """What the plugin's code may reach. A user is shown them at install, and asked again when an update widens them."""
 
     database: tuple[str, ...] = ()
+    """Tables of others that it reads, as ``<table>`` or, where it must write, ``<table>:write``. Its own need no word."""
     network: tuple[str, ...] = ()
+    """Hosts: ``api.stripe.com``, ``*.example.com``, ``*`` (any public address), ``stack`` (services of the project)."""
     filesystem: tuple[str, ...] = ()
+    """Folders beside its own data folder, as ``project:<path>`` or ``project:<path>:write``."""
+    ports: tuple[int, ...] = ()
+    """Ports it listens on by itself, beside its routes in the Host."""
+
+
+WebhookScheme = Literal["standard", "stripe", "github", "shopify", "slack", "twilio", "paypal", "hmac-sha256"]
+
+
+class Webhook(Model):
+    """Webhooks that the Host takes for the plugin at ``/webhooks/<plugin>`` (one source) or ``/webhooks/<plugin>/<source>``.
+
+    ``secret`` names the setting that holds the secret; several, separated by white space or commas, all count (rotation).
+    ``hmac-sha256`` reads the hexadecimal or Base64 signature of the raw body from ``header``, after ``prefix``. ``id`` and
+    ``type`` say where the event's id and type stand, for schemes that do not: ``header:X-Name`` or ``body:path.to.field``; where
+    there is no id, the hash of the body is it.
+    """
+
+    source: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
+    events: tuple[str, ...] = ()
+    """Types that are taken, ``*`` at the end of one stands for any rest; others are acknowledged and dropped. Empty: all."""
+    scheme: WebhookScheme
+    secret: str
+    header: str = ""
+    prefix: str = ""
+    id: str = ""
+    type: str = ""
+    tolerance: int = Field(default=300, ge=1)
+    """Seconds a signed time may lie in the past or future, where the scheme signs one."""
 
 
 class Manifest(Model):
-    """A plugin as data. ``module`` hooks are found by import only once the plugin's state allows it."""
+    """A plugin as data, complete without its code."""
 
+    format: Literal[1] = 1
+    """Version of this form; a later, incompatible one is refused by name."""
     name: PluginName
     version: str = Field(pattern=r"^\d+\.\d+\.\d+([.-][0-9A-Za-z.-]+)?$")
     summary: str = Field(min_length=1, max_length=200)
     publisher: str = ""
     tier: Literal["core", "free", "pro"] = "free"
+    kind: Literal["service", "integration", "engine", "infra"] = "service"
     category: str = "other"
     bundles: tuple[str, ...] = ()
     hooks: tuple[str, ...] = ()
@@ -106,9 +139,15 @@ class Manifest(Model):
     settings: tuple[Setting, ...] = ()
     uses: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
+    """Every table the plugin owns: a list, never a pattern."""
     depends_on: tuple[str, ...] = ()
+    """Other plugins, with a version range where one is needed (PEP 440): ``jobs``, ``notify>=1.2,<2``."""
+    requires: tuple[str, ...] = ()
+    """Python packages its part in the Host needs beside nself's own, as PEP 508 requirements."""
+    own_environment: bool = False
+    """Its ``requires`` go into an environment of its own (an engine such as MLflow), not into the one that plugins share."""
     permissions: Permissions = Permissions()
-    webhooks: tuple[Mapping[str, Any], ...] = ()
+    webhooks: tuple[Webhook, ...] = ()
     services: tuple[Mapping[str, Any], ...] = ()
     """For a manifest-only plugin: ``Service`` objects as JSON."""
     offers: Mapping[str, str] = {}
@@ -116,5 +155,7 @@ class Manifest(Model):
     reads: tuple[str, ...] = ()
     """Paths of the project, as globs, that the hooks read; a change there makes the next build run."""
     min_nself: str = ""
+    max_nself: str = ""
+    """The first release it does not work with (exclusive), where that is known."""
     homepage: str = ""
     license: str = ""

@@ -20,11 +20,16 @@ OUR_PREFIX = "core-"
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*\Z")
 _WORD = re.compile(r"[a-z][a-z0-9-]*\Z")
 _VERSION = re.compile(r"\d+\.\d+\.\d+([.-][0-9A-Za-z.-]+)?\Z")
-_STRINGS = ("bundles", "hooks", "uses", "tables", "depends_on", "reads")
+_STRINGS = ("bundles", "hooks", "uses", "tables", "depends_on", "requires", "reads")
 _OBJECTS = ("commands", "settings", "webhooks", "services")
-_TEXTS = ("publisher", "category", "min_nself", "homepage", "license")
+_TEXTS = ("publisher", "kind", "category", "min_nself", "max_nself", "homepage", "license")
 #: Every field of a manifest; a contract test compares it with ``hookspecs.Manifest``.
-FIELDS = frozenset({"$schema", "name", "version", "summary", "tier", "permissions", "offers", *_STRINGS, *_OBJECTS, *_TEXTS})
+FIELDS = frozenset(
+    {
+        "$schema", "format", "name", "version", "summary", "tier", "own_environment", "permissions", "offers",
+        *_STRINGS, *_OBJECTS, *_TEXTS,
+    }
+)  # fmt: skip
 
 #: Every field of a setting, likewise.
 SETTING_FIELDS = frozenset(
