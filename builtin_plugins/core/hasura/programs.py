@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 #: The module that is the native engine.
 ENGINE = "builtin_plugins.core.hasura.engine"
-_LIBRARIES = ("graphql", "asyncpg", "starlette", "uvicorn", "joserfc")
+_LIBRARIES = ("graphql", "asyncpg", "orjson", "uvicorn", "joserfc")
 
 
 def python() -> str:

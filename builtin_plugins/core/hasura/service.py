@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from hookspecs import (
@@ -39,12 +40,13 @@ def contributions(project: Project) -> Iterator[Service | Route]:
     settings = project.settings
     if not settings["HASURA_ENABLED"]:
         return
-    origin = settings.because("HASURA_VERSION")
+    image: str | None = settings["HASURA_IMAGE"]
+    origin = settings.because("HASURA_IMAGE" if image else "HASURA_VERSION")
     yield Service(
         name=NAME,
         category="core",
         summary="GraphQL API",
-        image=Image(ref=f"hasura/graphql-engine:{settings['HASURA_VERSION']}"),
+        image=Image(ref=image or f"hasura/graphql-engine:{settings['HASURA_VERSION']}"),
         native=_native(),
         env=_environment(project),
         ports=(Port.of(settings, "HASURA_PORT", 8080),),
@@ -58,7 +60,8 @@ def contributions(project: Project) -> Iterator[Service | Route]:
             )
         },
         needs=(Need(capability="sql"),),
-        probe=HttpProbe(path="/healthz", tool="curl", start_period=60),
+        # Upstream's image has curl; nself/graphql, which stands in for it, has Python and no curl.
+        probe=HttpProbe(path="/healthz", tool="python" if _is_own_image(image) else "curl", start_period=60),
         limits=Limits(memory=1 << 30),
         links=(Link(label="GraphQL API", path="/v1/graphql"), *_console_link(project)),
         provenance={"image": origin} if origin else {},
@@ -71,6 +74,11 @@ def contributions(project: Project) -> Iterator[Service | Route]:
         rate_zone="graphql",
         label="GraphQL API",
     )
+
+
+def _is_own_image(ref: str | None) -> bool:
+    """Whether ``HASURA_IMAGE`` names the image our Dockerfile makes: ``nself/graphql``, from whatever registry."""
+    return ref is not None and re.search(r"(^|/)nself/graphql([:@]|$)", ref) is not None
 
 
 def _console_link(project: Project) -> tuple[Link, ...]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hookspecs import UserError
+from hookspecs import HttpProbe, UserError
 from nself_core.workspace import Workspace
 
 KEY = 'k3y-with-\\-"quotes"-and-more-than-32-characters'
@@ -100,3 +100,19 @@ def test_remote_schemas_reach_the_engine(tmp_path: Path) -> None:
 def test_signup_switch_is_turned_round(tmp_path: Path) -> None:
     assert environment(tmp_path, "auth")["AUTH_DISABLE_SIGNUP"] == "false"
     assert environment(tmp_path, "auth", "AUTH_SIGNUP_ENABLED=false\n")["AUTH_DISABLE_SIGNUP"] == "true"
+
+
+@pytest.mark.parametrize(
+    ("settings", "tool"),
+    [
+        ("", "curl"),
+        ("HASURA_IMAGE=registry.example.test:5000/nself/graphql:1\n", "python"),
+        ("HASURA_IMAGE=nself/graphql\n", "python"),
+        ("HASURA_IMAGE=other/graphql-engine:v2\n", "curl"),
+    ],
+)
+def test_the_health_check_uses_what_the_image_has(tmp_path: Path, settings: str, tool: str) -> None:
+    environment(tmp_path, "hasura", settings)
+    probe = next(s.probe for s in Workspace.open(start=tmp_path).stack("compose").services if s.name == "hasura")
+    assert isinstance(probe, HttpProbe)
+    assert probe.tool == tool
