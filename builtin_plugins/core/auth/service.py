@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 from hookspecs import (
     Capability,
@@ -23,6 +24,7 @@ from hookspecs import (
     Ref,
     Route,
     Secret,
+    Security,
     Service,
     ServiceTarget,
     Value,
@@ -71,12 +73,13 @@ def contributions(project: Project) -> Iterator[Service | Route]:
     settings = project.settings
     if not settings["AUTH_ENABLED"]:
         return
-    origin = settings.because("AUTH_VERSION")
+    chosen = settings["AUTH_IMAGE"]
+    origin = settings.because("AUTH_IMAGE" if chosen else "AUTH_VERSION")
     yield Service(
         name=NAME,
         category="core",
         summary="Users and sign-in",
-        image=Image(ref=f"nhost/hasura-auth:{settings['AUTH_VERSION']}"),
+        image=Image(ref=chosen or f"nhost/hasura-auth:{settings['AUTH_VERSION']}"),
         native=_native(),
         env=_environment(project),
         ports=(Port.of(settings, "AUTH_PORT", 4000),),
@@ -94,7 +97,8 @@ def contributions(project: Project) -> Iterator[Service | Route]:
             Need(capability="graphql", required=False),
             Need(capability="smtp", required=False, condition="started"),
         ),
-        probe=HttpProbe(path="/healthz", start_period=60),
+        probe=_probe(project),
+        security=Security(read_only=_is_own_image(chosen)),
         limits=Limits(memory=256 << 20),
         links=(Link(label="Auth"),),
         provenance={"image": origin} if origin else {},
@@ -106,6 +110,18 @@ def contributions(project: Project) -> Iterator[Service | Route]:
         rate_zone="auth",
         label="Auth",
     )
+
+
+def _is_own_image(ref: str | None) -> bool:
+    """Whether ``AUTH_IMAGE`` names the image our Dockerfile makes: ``nself/auth``, from whatever registry."""
+    return ref is not None and re.search(r"(^|/)nself/auth([:@]|$)", ref) is not None
+
+
+def _probe(project: Project) -> HttpProbe:
+    """Upstream's image has wget; our own has Python and no wget."""
+    settings = project.settings
+    tool: Literal["python", "wget"] = "python" if _is_own_image(settings["AUTH_IMAGE"]) else "wget"
+    return HttpProbe(path=f"{settings['AUTH_API_PREFIX'] or ''}/healthz", tool=tool, start_period=60)
 
 
 def _native() -> Native:

@@ -116,3 +116,25 @@ def test_the_health_check_uses_what_the_image_has(tmp_path: Path, settings: str,
     probe = next(s.probe for s in Workspace.open(start=tmp_path).stack("compose").services if s.name == "hasura")
     assert isinstance(probe, HttpProbe)
     assert probe.tool == tool
+
+
+@pytest.mark.parametrize(
+    ("settings", "image", "tool", "read_only"),
+    [
+        ("", "nhost/hasura-auth:0.36.0", "wget", False),
+        ("AUTH_IMAGE=registry.example.test:5000/nself/auth:1\n", "registry.example.test:5000/nself/auth:1", "python", True),
+        ("AUTH_IMAGE=mirror/hasura-auth:0.36\n", "mirror/hasura-auth:0.36", "wget", False),
+    ],
+)
+def test_another_auth_image(tmp_path: Path, settings: str, image: str, tool: str, read_only: bool) -> None:
+    environment(tmp_path, "auth", settings)
+    service = Workspace.open(start=tmp_path).stack("compose").find("auth")
+    assert service is not None and service.image is not None and service.probe is not None
+    assert (service.image.ref, service.probe.tool, service.security.read_only) == (image, tool, read_only)
+
+
+def test_the_health_of_auth_is_asked_below_its_prefix(tmp_path: Path) -> None:
+    environment(tmp_path, "auth", "AUTH_API_PREFIX=/v1\n")
+    service = Workspace.open(start=tmp_path).stack("compose").find("auth")
+    assert service is not None and service.probe is not None
+    assert service.probe.path == "/v1/healthz"
