@@ -6,9 +6,10 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, NoReturn
 
 from hookspecs.errors import UserError
+from nself_core.plugins.hashing import total
 from nself_core.plugins.lock import Pin
 from nself_core.plugins.model import PluginEntry, State
-from nself_core.plugins.trust import hash_files, total
+from nself_core.plugins.trust import files_of
 
 if TYPE_CHECKING:
     from nself_core.plugins.manager import PluginManager
@@ -22,7 +23,7 @@ def allow(manager: PluginManager, name: str) -> PluginEntry:
     _check_manifest(entry)
     found = next(one for one in manager.found if one.name == name and not one.problem)
     try:
-        manager.allowed.add(found)
+        manager.trust.allowed.add(name, found.folder, found.manifest["version"], files_of(found))
     except (OSError, ValueError) as error:
         raise UserError(f"plugin {name} cannot be allowed: {error}", where=entry.path) from error
     if manager.root is None:
@@ -53,13 +54,14 @@ def choose(manager: PluginManager, name: str, enabled: bool) -> PluginEntry:
                 remedy=f"nself plugin allow {name}",
                 code="plugin-not-allowed",
             )
-    manager.lock.put(name, Pin(enabled, entry.version, total(hash_files(entry.path))))
+    files = manager.reopened().verdict(name).files
+    manager.lock.put(name, Pin(enabled, entry.version, total(files) if files is not None else ""))
     return _now(manager, name)
 
 
 def disallow(manager: PluginManager, name: str) -> None:
     """Take back the permission to load a plugin on this machine."""
-    if not manager.allowed.remove(name):
+    if not manager.trust.allowed.remove(name):
         raise UserError(f"plugin {name} is not allowed on this machine: there is nothing to take back", code="plugin-not-allowed")
 
 

@@ -17,8 +17,9 @@ from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, ModuleS
 from importlib.util import module_from_spec, spec_from_file_location
 from types import ModuleType
 
+from nself_core.plugins.hashing import Files
 from nself_core.plugins.model import Found
-from nself_core.plugins.trust import Files, Verdict
+from nself_core.plugins.trust import Verdict
 
 
 def load(found: Found, verdict: Verdict) -> ModuleType:

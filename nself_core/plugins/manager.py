@@ -15,7 +15,7 @@ from nself_core.plugins import index
 from nself_core.plugins.lock import Lock
 from nself_core.plugins.model import Found, PluginEntry, State
 from nself_core.plugins.ordering import in_order
-from nself_core.plugins.trust import Allowed, Verdict, judge
+from nself_core.plugins.trust import Trust, Verdict
 
 if TYPE_CHECKING:
     import click
@@ -39,7 +39,7 @@ class PluginManager:
         self.home = home
         self.root = root
         self.lock = Lock(root)
-        self.allowed = Allowed(home)
+        self.trust = Trust(home)
         self.found = found
         self._verdicts: dict[int, Verdict] = {}
         self._faults: dict[str, tuple[str, str]] = {}
@@ -103,7 +103,7 @@ class PluginManager:
     def _other_content(self) -> list[Finding]:
         """Where this machine's files of a plugin are not those that were enabled in the project, perhaps by someone else."""
         from hookspecs.models.findings import Finding, Level
-        from nself_core.plugins.trust import total
+        from nself_core.plugins.hashing import total
 
         told = []
         for found in self._taking_part():
@@ -114,6 +114,13 @@ class PluginManager:
                 remedy = f"install that one, or nself plugin enable {found.name} to record what is here"
                 told.append(Finding(level=Level.WARNING, message=message, remedy=remedy, code="plugin-differs"))
         return told
+
+    def verdict(self, name: str) -> Verdict:
+        """What was judged of the plugin in use under that name; ``KeyError`` where there is none."""
+        named = [found for found in self.found if found.name == name]
+        if not named:
+            raise KeyError(name)
+        return self._verdict(min(named, key=lambda found: bool(found.problem)))
 
     # The hooks
 
@@ -277,7 +284,7 @@ class PluginManager:
         verdict = self._verdicts.get(id(found))
         if verdict is None:
             broken = found.problem and found.source != "core"
-            verdict = Verdict(State.UNSIGNED, found.problem) if broken else judge(found, self.allowed)
+            verdict = Verdict(State.UNSIGNED, found.problem) if broken else self.trust.judge(found)
             self._verdicts[id(found)] = verdict
         return verdict
 

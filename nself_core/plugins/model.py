@@ -51,6 +51,12 @@ class Found:
     problem: str = ""
 
     @property
+    def full_name(self) -> str:
+        """``publisher/name``, or the name alone of a plugin without a publisher."""
+        publisher = self.manifest.get("publisher", "")
+        return f"{publisher}/{self.name}" if publisher else self.name
+
+    @property
     def hooks(self) -> tuple[str, ...]:
         return tuple(self.manifest.get("hooks", ()))
 

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 
 from nself_core import __version__
 from nself_core.plugins.discovery import OUR_FOLDER
+from nself_core.plugins.hashing import total
 from nself_core.plugins.model import Found, State
-from nself_core.plugins.trust import Verdict, in_wheel, total
+from nself_core.plugins.trust import Verdict, in_wheel
 
 
 def fingerprint(plugins: Sequence[tuple[Found, Verdict]], more: str = "") -> str:

@@ -1,0 +1,1 @@
+"""Where plugins come from: registries, a wheel, a folder, the package index."""
