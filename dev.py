@@ -39,6 +39,7 @@ DEBIAN_TEST_PACKAGES = (
     "chromium-driver",
     "postgresql",
     "postgresql-15-postgis-3",
+    "locales",
 )
 
 

@@ -69,13 +69,13 @@ def _unpacked(account: dict[str, object]) -> Path:
 class Postgres:
     """One cluster; `stop` and `start` let tests see the database go away and come back."""
 
-    def __init__(self, programs: Path, folder: Path, account: dict[str, object]) -> None:
-        self.programs, self.folder, self.account = programs, folder, account
+    def __init__(self, programs: Path, folder: Path, account: dict[str, object], environment: dict[str, str]) -> None:
+        self.programs, self.folder, self.account, self.environment = programs, folder, account, environment
         self.port = free_port()
         self.url = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
 
     def run(self, program: str, *arguments: str) -> None:
-        environment = {"HOME": str(self.folder), "PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
+        environment = {"HOME": str(self.folder), "PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", **self.environment}
         if not self.programs.is_relative_to("/usr"):
             environment["LD_LIBRARY_PATH"] = str(self.programs.parent / "lib")
         with (self.folder / "programs.log").open("ab") as log:
@@ -93,15 +93,15 @@ class Postgres:
 
 
 @contextlib.contextmanager
-def running_postgres(*, postgis: bool = False) -> Iterator[Postgres]:
-    """A fresh cluster. PostgreSQL refuses root, so root hands it to `nobody`."""
+def running_postgres(*, postgis: bool = False, **environment: str) -> Iterator[Postgres]:
+    """A fresh cluster, with this environment. PostgreSQL refuses root, so root hands it to `nobody`."""
     account = _account()
     programs = debian_programs() if postgis else None
     programs = programs or _unpacked(account)
     folder = Path(tempfile.mkdtemp(prefix="nself-engine-pg-", dir="/tmp"))
     if account:
         os.chown(folder, account["user"], account["group"])
-    server = Postgres(programs, folder, account)
+    server = Postgres(programs, folder, account, environment)
     try:
         server.run("initdb", "-D", str(folder / "data"), "-U", "postgres", "-A", "trust", "-E", "UTF8")
         server.start()

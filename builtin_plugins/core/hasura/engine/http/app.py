@@ -15,7 +15,8 @@ from ..engine import Engine
 from ..errors import DatabaseDown, EngineError
 from ..logs import Logger
 from ..metadata import events_api as _events_api  # noqa: F401 - registers its commands
-from ..metadata import run_sql as _run_sql  # noqa: F401 - registers run_sql, select and count
+from ..metadata import rows as _rows  # noqa: F401 - registers the commands on rows
+from ..metadata import run_sql as _run_sql  # noqa: F401 - registers run_sql
 from ..metadata.api import run
 from ..schema.model import ADMIN
 from .cors import cors_headers

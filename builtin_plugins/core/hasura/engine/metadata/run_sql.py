@@ -1,6 +1,6 @@
-"""`run_sql`, and the other commands of the old query API that touch rows: `select` and `count`."""
+"""`run_sql`: the admin's own SQL, with the metadata kept consistent."""
 
-# ruff: noqa: S608 - run_sql runs the admin's own SQL; select quotes and parameterises
+# ruff: noqa: S608 - the admin's own SQL is what is run
 
 from __future__ import annotations
 
@@ -8,20 +8,9 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
-import orjson
 
-from ..compiler.boolexp import TRUE, condition
-from ..compiler.context import Context, Row
-from ..compiler.fields import Collector
-from ..compiler.plan import Statement
-from ..compiler.scope import Scope
-from ..compiler.select import json_object, output
 from ..db.pool import DOWN
-from ..db.sql import qualified
 from ..errors import DatabaseDown, EngineError, from_postgres, postgres_detail
-from ..schema.model import ADMIN
-from ..schema.names import parse_name, show
-from ..schema.roles import role_schema
 from .api import command, without
 
 if TYPE_CHECKING:
@@ -123,86 +112,3 @@ def _text(value: Any) -> str | None:
     if isinstance(value, bool):
         return "t" if value else "f"
     return value.decode() if isinstance(value, bytes) else str(value)
-
-
-def _admin_context(engine: Engine) -> Context:
-    scope = Scope({}, {})
-    return Context(role_schema(engine.schema, ADMIN), scope, Collector({}, scope))
-
-
-@command("select")
-async def select(engine: Engine, args: Any) -> Any:
-    """The old API's `select`: columns, relationships, where, order_by, limit and offset."""
-    c = _admin_context(engine)
-    sql = _select(c, args["table"], args, [])
-    statement = Statement(f"SELECT {sql}", c.scope.params)
-    async with engine.pool.lease() as lease:
-        found = await lease.value(statement.sql, statement.values({}, {}))
-    return orjson.loads(found or b"[]")
-
-
-def _select(c: Context, raw_name: Any, args: dict[str, Any], joins: list[str], row: Row | None = None) -> str:
-    from ..compiler.boolexp import conjunction, joined
-
-    name = parse_name(raw_name)
-    table = c.role.table(name)
-    if table is None:
-        raise EngineError("not-exists", f'table "{show(name)}" does not exist', "$.args.table")
-    row = row or Row(c.alias())
-    by_name = table.tracked.table.by_name
-    pairs: list[tuple[str, str]] = []
-    for column in args.get("columns") or ["*"]:
-        if isinstance(column, dict):
-            link = table.tracked.relationships.get(column["name"])
-            if link is None:
-                raise EngineError("not-exists", f'relationship "{column["name"]}" does not exist', "$.args.columns")
-            other = Row(c.alias())
-            inner = _select(c, {"schema": link.target[0], "name": link.target[1]}, column, [joined(link, row, other)], other)
-            pairs.append((column.get("alias") or column["name"], inner if link.array else f"({inner}) -> 0"))
-        elif column == "*":
-            pairs += [(col.name, output(c, col.type, row.col(col.name))) for col in table.tracked.table.columns]
-        elif column in by_name:
-            pairs.append((column, output(c, by_name[column].type, row.col(column))))
-        else:
-            raise EngineError("not-exists", f'column "{column}" does not exist', "$.args.columns")
-    where = condition(c, table, c.scope.const(args.get("where") or {}), row, "$.args.where", meta=True)
-    clause = conjunction([*joins, where])
-    tail = f" WHERE {clause}" if clause != TRUE else ""
-    order = []
-    for item in _orders(args.get("order_by")):
-        if item["column"] not in by_name:
-            raise EngineError("not-exists", f'column "{item["column"]}" does not exist', "$.args.order_by")
-        order.append(row.col(item["column"]) + (" DESC" if item.get("type") == "desc" else " ASC"))
-    tail += f" ORDER BY {', '.join(order)}" if order else ""
-    for word in ("limit", "offset"):
-        if args.get(word) is not None:
-            tail += f" {word.upper()} {int(args[word])}"
-    return (
-        f"(SELECT coalesce(json_agg(s.o), '[]'::json) FROM "
-        f"(SELECT {json_object(pairs)} AS o FROM {qualified(*name)} AS {row.alias}{tail}) AS s)"
-    )
-
-
-def _orders(raw: Any) -> list[dict[str, Any]]:
-    found = []
-    for item in raw if isinstance(raw, list) else [raw] if raw else []:
-        if isinstance(item, str):
-            found.append({"column": item.lstrip("+-"), "type": "desc" if item.startswith("-") else "asc"})
-        else:
-            found.append(item)
-    return found
-
-
-@command("count")
-async def count(engine: Engine, args: Any) -> Any:
-    """The old API's `count`."""
-    c = _admin_context(engine)
-    name = parse_name(args["table"])
-    table = c.role.table(name)
-    if table is None:
-        raise EngineError("not-exists", f'table "{show(name)}" does not exist', "$.args.table")
-    row = Row(c.alias())
-    where = condition(c, table, c.scope.const(args.get("where") or {}), row, "$.args.where", meta=True)
-    statement = Statement(f"SELECT count(*) FROM {qualified(*name)} AS {row.alias} WHERE {where}", c.scope.params)
-    async with engine.pool.lease() as lease:
-        return {"count": await lease.value(statement.sql, statement.values({}, {}))}
