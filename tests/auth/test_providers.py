@@ -14,9 +14,9 @@ import httpx
 import pytest
 from joserfc.jwk import ECKey
 
-from builtin_plugins.core.auth.server.egress import GuardedTransport, public_address
 from builtin_plugins.core.auth.server.oauth.providers import load_providers
 from builtin_plugins.core.auth.server.settings import SettingsError
+from builtin_plugins.egress import GuardedTransport, public_address
 
 from .harness import CLIENT_URL, PASSWORD, Harness, query_of
 from .oidc_provider import CLIENT_ID, OidcProvider
