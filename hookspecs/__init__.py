@@ -26,7 +26,13 @@ hookimpl = pluggy.HookimplMarker(PROJECT_NAME)
 
 if TYPE_CHECKING:
     from hookspecs.errors import UserError as UserError
+    from hookspecs.models.catalogue import CatalogueEntry as CatalogueEntry
+    from hookspecs.models.catalogue import CatalogueIndex as CatalogueIndex
+    from hookspecs.models.catalogue import PluginReleases as PluginReleases
+    from hookspecs.models.catalogue import Revocations as Revocations
     from hookspecs.models.commands import CommandContext as CommandContext
+    from hookspecs.models.commands import ConnectedRegistry as ConnectedRegistry
+    from hookspecs.models.commands import PluginTools as PluginTools
     from hookspecs.models.findings import Finding as Finding
     from hookspecs.models.findings import Level as Level
     from hookspecs.models.host import Event as Event
@@ -92,7 +98,13 @@ if TYPE_CHECKING:
 
 _MODULE_OF = {
     "UserError": "errors",
+    "CatalogueEntry": "catalogue",
+    "CatalogueIndex": "catalogue",
+    "PluginReleases": "catalogue",
+    "Revocations": "catalogue",
     "CommandContext": "commands",
+    "ConnectedRegistry": "commands",
+    "PluginTools": "commands",
     "Finding": "findings",
     "Level": "findings",
     "Event": "host",

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nself_core import paths
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from hookspecs.models.commands import PluginTools
     from hookspecs.models.project import Project
     from hookspecs.models.service import Service
     from hookspecs.models.stack import Address, Stack
@@ -18,6 +21,13 @@ class ProjectContext:
 
     def __init__(self) -> None:
         self._opened: dict[str | None, Workspace] = {}
+
+    @property
+    def plugins(self) -> PluginTools:
+        """See ``hookspecs.CommandContext``."""
+        from nself_core.plugins.tools import Tools
+
+        return Tools(paths.home())
 
     def project(self, env: str | None = None) -> Project:
         """See ``hookspecs.CommandContext``."""
