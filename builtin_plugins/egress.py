@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 
 import httpx
 
@@ -30,11 +30,31 @@ def public_address(address: str) -> bool:
     return ip.is_global and not ip.is_multicast
 
 
+class _Bounded(httpx.AsyncByteStream):
+    """An answer's body, ended by an error beyond so many bytes, whatever length was announced."""
+
+    def __init__(self, inner: httpx.AsyncByteStream, most_bytes: int, request: httpx.Request) -> None:
+        self._inner, self._most_bytes, self._request = inner, most_bytes, request
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """The parts as they come."""
+        received = 0
+        async for part in self._inner:
+            received += len(part)
+            if received > self._most_bytes:
+                raise EgressRefusedError("the answer is too long", request=self._request)
+            yield part
+
+    async def aclose(self) -> None:
+        """Let go of the connection."""
+        await self._inner.aclose()
+
+
 class GuardedTransport(httpx.AsyncBaseTransport):
     """Lets through public addresses by one of ``schemes``, at hosts that ``permits`` allows, and any of ``private_hosts``.
 
-    A private host is ``name`` or ``name:port``, as the operator wrote it; it is asked as it is, by HTTP too. An answer that
-    announces more than ``most_bytes`` is refused.
+    A private host is ``name`` or ``name:port``, as the operator wrote it; it is asked as it is, by HTTP too. An answer of
+    more than ``most_bytes`` is refused, and so is a compressed one then: a few bytes may unfold to any number.
     """
 
     def __init__(
@@ -63,9 +83,12 @@ class GuardedTransport(httpx.AsyncBaseTransport):
             request.extensions = {**request.extensions, "sni_hostname": host}
             request.url = request.url.copy_with(host=address)
         response = await self._inner.handle_async_request(request)
-        if self._most_bytes is not None and int(response.headers.get("content-length") or 0) > self._most_bytes:
-            await response.aclose()
-            raise EgressRefusedError("the answer is too long", request=request)
+        if self._most_bytes is not None:
+            if response.headers.get("content-encoding", "identity") != "identity":
+                await response.aclose()
+                raise EgressRefusedError("the answer is compressed", request=request)
+            assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101  what an asynchronous transport gives
+            response.stream = _Bounded(response.stream, self._most_bytes, request)
         return response
 
     @staticmethod

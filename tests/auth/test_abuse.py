@@ -108,10 +108,11 @@ async def test_allowed_redirects_carry_errors(harness: Harness) -> None:
     assert query_of(answer.headers["location"])["error"] == "invalid-ticket"
 
 
-async def test_enumeration_by_text(start) -> None:
-    """With concealed errors a taken address, a free one, a disabled user and an unverified one look the same."""
+@pytest.mark.parametrize("conceal", ["", "true"])
+async def test_enumeration_by_text(start, conceal: str) -> None:
+    """A taken address, a free one, a disabled user and an unverified one look the same, unless that is switched off."""
     harness = await start(
-        AUTH_CONCEAL_ERRORS="true",
+        AUTH_CONCEAL_ERRORS=conceal,
         AUTH_EMAIL_PASSWORDLESS_ENABLED="true",
         AUTH_OTP_EMAIL_ENABLED="true",
         AUTH_WEBAUTHN_ENABLED="true",
@@ -140,7 +141,8 @@ async def test_enumeration_by_text(start) -> None:
     assert len(shapes) == 1
 
 
-async def test_without_concealment_sign_in_and_reset_tell_nothing(harness: Harness) -> None:
+async def test_without_concealment_sign_in_and_reset_tell_nothing(start) -> None:
+    harness = await start(**PLAIN, AUTH_CONCEAL_ERRORS="false")
     await harness.sign_up()
     for path, more in {"/signin/email-password": {"password": "wrong"}, "/user/password/reset": {}}.items():
         answers = [await harness.post(path, {"email": e, **more}) for e in ("ada@example.com", "free@example.com")]

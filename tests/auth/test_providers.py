@@ -306,3 +306,78 @@ def test_provider_without_credentials() -> None:
         load_providers({"AUTH_PROVIDER_GITHUB_ENABLED": "true"})
     named = load_providers({"AUTH_PROVIDER_GITLAB_BASE_URL": "https://git.example.com/"})["gitlab"]
     assert urlsplit(named.authorize).hostname == "git.example.com"
+
+
+async def test_an_answer_counts_in_its_own_browser_alone(start, provider: OidcProvider) -> None:
+    """Somebody goes to the provider and sends the way back to a victim, who would be signed in as that one."""
+    harness = await start(**provider.variables())
+    there = await harness.get("/signin/provider/oidc")
+    cookie = there.headers["set-cookie"].lower()
+    assert "httponly" in cookie and "samesite=lax" in cookie and "max-age=600" in cookie
+    async with httpx.AsyncClient() as browser:
+        back = (await browser.get(there.headers["location"])).headers["location"]
+    async with httpx.AsyncClient(transport=harness.client._transport, base_url=harness.client.base_url) as victim:
+        answer = await victim.get(back)
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid-state")
+        await victim.get("/signin/provider/oidc")
+        assert (await victim.get(back)).status_code == 400, "a cookie of another way does not do"
+    answer = await harness.client.get(back)
+    assert "refreshToken" in query_of(answer.headers["location"]), "the victim's visit spoilt nothing"
+    assert "max-age=0" in answer.headers["set-cookie"].lower()
+
+
+async def test_the_cookie_of_an_https_server(start, provider: OidcProvider) -> None:
+    harness = await start(**provider.variables(), AUTH_SERVER_URL="https://auth.test")
+    cookie = (await harness.get("/signin/provider/oidc")).headers["set-cookie"]
+    assert cookie.startswith("__Host-auth-state-")
+    assert "Secure" in cookie and "Path=/" in cookie and "Domain" not in cookie
+
+
+async def test_who_may_add_an_identity(start, provider: OidcProvider) -> None:
+    plain = {"AUTH_EMAIL_SIGNIN_EMAIL_VERIFIED_REQUIRED": "false", "AUTH_ANONYMOUS_USERS_ENABLED": "true"}
+    harness = await start(**provider.variables(), **plain)
+    anonymous = (await harness.post("/signin/anonymous", {})).json()["session"]["accessToken"]
+    answer = await harness.get("/signin/provider/oidc", connect=anonymous)
+    assert (answer.status_code, answer.json()["error"]) == (403, "forbidden-anonymous")
+    gone = await harness.sign_up("me@example.com")
+    await harness.post("/signout", {"refreshToken": gone["refreshToken"]})
+    assert (await harness.get("/signin/provider/oidc", connect=gone["accessToken"])).status_code == 401
+
+
+async def test_a_provider_is_no_way_round_the_second_factor(start, provider: OidcProvider) -> None:
+    harness = await start(**provider.variables(), AUTH_EMAIL_SIGNIN_EMAIL_VERIFIED_REQUIRED="false")
+    await harness.sign_up()
+    await harness.db.execute("UPDATE auth.users SET email_verified = true, active_mfa_type = 'totp', totp_secret = 'x'")
+    answer = await sign_in(harness)
+    assert query_of(answer.headers["location"])["error"] == "email-already-in-use"
+    assert await harness.db.fetchval("SELECT count(*) FROM auth.user_providers") == 0
+
+
+async def test_letters_that_look_alike_are_another_address(start, provider: OidcProvider) -> None:
+    harness = await start(**provider.variables(), AUTH_EMAIL_SIGNIN_EMAIL_VERIFIED_REQUIRED="false")
+    mine = await harness.sign_up("kim@example.com")
+    provider.profile["email"] = "\u212aim@example.com"
+    stranger = await session_of(harness, await sign_in(harness))
+    assert stranger["user"]["id"] != mine["user"]["id"]
+    assert "email" not in stranger["user"]
+
+
+async def test_endless_and_compressed_answers(provider: OidcProvider) -> None:
+    class Inner(httpx.AsyncBaseTransport):
+        def __init__(self) -> None:
+            self.headers: dict[str, str] = {}
+
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            async def endless() -> AsyncIterator[bytes]:
+                while True:
+                    yield b"x" * 65536
+
+            return httpx.Response(200, headers=self.headers, content=endless())
+
+    inner = Inner()
+    async with httpx.AsyncClient(transport=GuardedTransport(("p.test",), inner, most_bytes=1 << 20)) as client:
+        with pytest.raises(httpx.RequestError, match="too long"):
+            await client.get("https://p.test/")
+        inner.headers = {"content-encoding": "gzip"}
+        with pytest.raises(httpx.RequestError, match="compressed"):
+            await client.get("https://p.test/")

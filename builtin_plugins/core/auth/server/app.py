@@ -67,7 +67,8 @@ async def _crash(_request: Request, error: Exception) -> Response:
 def create_app(settings: Settings) -> Starlette:
     """The application; its lifespan opens and closes what it needs.
 
-    Any origin may call: access is by tokens in headers, never by cookies, so a foreign page gains nothing.
+    Any origin may call: access is by tokens in headers, never by cookies, so a foreign page gains nothing. The only cookie
+    ties the way to a provider and back to one browser, and answers no script.
     """
 
     @asynccontextmanager

@@ -18,7 +18,13 @@ _MOST_BYTES = 1024 * 1024
 def guarded_client(allowed_hosts: tuple[str, ...]) -> httpx.AsyncClient:
     """A client for providers. Proxies of the environment are not used: they would resolve names themselves."""
     transport = GuardedTransport(allowed_hosts, most_bytes=_MOST_BYTES)
-    return httpx.AsyncClient(transport=transport, follow_redirects=False, timeout=_TIMEOUT, trust_env=False)
+    return httpx.AsyncClient(
+        transport=transport,
+        headers={"accept-encoding": "identity"},
+        follow_redirects=False,
+        timeout=_TIMEOUT,
+        trust_env=False,
+    )
 
 
 def is_web_url(url: str) -> bool:

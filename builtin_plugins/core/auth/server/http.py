@@ -113,6 +113,19 @@ async def require_elevated(service: Service, caller: Caller) -> None:
     raise ApiError("invalid-request", status=401, message="elevated claim is required")
 
 
+async def require_live(service: Service, caller: Caller) -> None:
+    """An access token outlives its session by minutes; what changes an account or makes a new way in asks for the session.
+
+    Tokens that hasura-auth made before the database moved here name no session; they are believed until they expire.
+    """
+    if caller.session is not None and not await service.pool.fetchval(
+        "SELECT EXISTS (SELECT 1 FROM auth.refresh_tokens WHERE id = $1 AND user_id = $2 AND expires_at > now())",
+        caller.session,
+        caller.id,
+    ):
+        raise unauthenticated()
+
+
 async def _caller(service: Service, request: Request, auth: str) -> Caller | None:
     token = bearer(request)
     if auth == "none" or (auth == "optional" and token is None):
@@ -120,6 +133,8 @@ async def _caller(service: Service, request: Request, auth: str) -> Caller | Non
     if token is None:
         raise unauthenticated()
     caller = authenticate(service, token)
+    if auth in ("session", "elevated"):
+        await require_live(service, caller)
     if auth == "elevated":
         await require_elevated(service, caller)
     return caller
@@ -156,7 +171,8 @@ def operation(
 ) -> Route:
     """A route of the contract.
 
-    `auth` is `none`, `optional`, `bearer` or `elevated`; `limits` names groups of AUTH_RATE_LIMIT_* beside `global`.
+    `auth` is `none`, `optional`, `bearer`, `session` (`require_live`) or `elevated` (that and `require_elevated`);
+    `limits` names groups of AUTH_RATE_LIMIT_* beside `global`.
     """
 
     async def endpoint(request: Request) -> Response:

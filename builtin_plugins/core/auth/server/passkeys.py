@@ -41,6 +41,17 @@ class Ceremony:
 
 
 @dataclass(frozen=True, slots=True)
+class NewKey:
+    """A registered key that is not stored yet."""
+
+    credential_id: str
+    public_key: bytes
+    counter: int
+    transports: str
+    nickname: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class SecurityKey:
     """A row of `auth.user_security_keys`."""
 
@@ -147,10 +158,8 @@ def _json(credential: Credential) -> dict[str, Any]:
     return credential.model_dump(by_alias=True, exclude_none=True)
 
 
-async def store_key(
-    service: Service, conn: asyncpg.Connection, ceremony: Ceremony, credential: CreationCredential, nickname: str | None
-) -> UUID:
-    """Check a registration and store its key for the ceremony's user; the key's row id."""
+def checked_key(service: Service, ceremony: Ceremony, credential: CreationCredential, nickname: str | None) -> NewKey:
+    """The key of a registration, after its checks."""
     settings = service.settings
     try:
         verified = webauthn.verify_registration_response(
@@ -161,17 +170,27 @@ async def store_key(
         )
     except (WebAuthnException, ValueError, KeyError, TypeError, AttributeError):
         raise ApiError("invalid-request", message="the credential does not verify") from None
-    transports = ",".join(t for t in credential.response.transports or [] if t in _TRANSPORTS)
+    return NewKey(
+        credential_id=bytes_to_base64url(verified.credential_id),
+        public_key=verified.credential_public_key,
+        counter=verified.sign_count,
+        transports=",".join(t for t in credential.response.transports or [] if t in _TRANSPORTS),
+        nickname=nickname,
+    )
+
+
+async def store_key(conn: asyncpg.Connection, user_id: UUID | None, key: NewKey) -> UUID:
+    """Store a user's key; its row's id."""
     try:
         key_id: UUID = await conn.fetchval(
             """INSERT INTO auth.user_security_keys (user_id, credential_id, credential_public_key, counter, transports, nickname)
                VALUES ($1, $2, $3, $4, $5, $6) RETURNING id""",
-            ceremony.user_id,
-            bytes_to_base64url(verified.credential_id),
-            verified.credential_public_key,
-            verified.sign_count,
-            transports,
-            nickname,
+            user_id,
+            key.credential_id,
+            key.public_key,
+            key.counter,
+            key.transports,
+            key.nickname,
         )
     except asyncpg.UniqueViolationError:
         raise ApiError("invalid-request", message="the security key is registered already") from None

@@ -108,7 +108,7 @@ class Settings(BaseModel):
         "disabled", alias="AUTH_REQUIRE_ELEVATED_CLAIM"
     )
 
-    conceal_errors: bool = Field(False, alias="AUTH_CONCEAL_ERRORS")
+    conceal_errors: bool | None = Field(None, alias="AUTH_CONCEAL_ERRORS")
     disable_signup: bool = Field(False, alias="AUTH_DISABLE_SIGNUP")
     disable_new_users: bool = Field(False, alias="AUTH_DISABLE_NEW_USERS")
     anonymous_users_enabled: bool = Field(False, alias="AUTH_ANONYMOUS_USERS_ENABLED")
@@ -169,6 +169,14 @@ class Settings(BaseModel):
         if not parts.scheme or not (parts.netloc or parts.path):
             raise ValueError("use an absolute URL such as https://app.example.com")
         return value.rstrip("/")
+
+    @property
+    def hides_accounts(self) -> bool:
+        """Whether an answer may not tell that an address has an account; only AUTH_CONCEAL_ERRORS=false lets it tell.
+
+        `true` goes further, as in the image: every error that says something of an account becomes `invalid-request`.
+        """
+        return self.conceal_errors is not False
 
     @property
     def allowed_roles(self) -> tuple[str, ...]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Awaitable, Callable
 
+import asyncpg
 import httpx
 
-from . import redirects
+from . import linkmail, redirects, tickets, users
 from .errors import ApiError
 from .models import RedirectOptions, SignUpOptions
 from .service import Service
 from .settings import Settings
-from .users import NewUser, gravatar
+from .users import NewUser, User, gravatar
 
 log = logging.getLogger("nself.auth")
 
@@ -76,6 +78,42 @@ def new_user(settings: Settings, options: SignUpOptions | None, *, name: str, em
         email=email,
         disabled=settings.disable_new_users,
     )
+
+
+async def store_unverified(
+    service: Service, new: NewUser, target: str, also: Callable[[asyncpg.Connection], Awaitable[object]] | None = None
+) -> None:
+    """Store a user who must verify its address, and send the mail; `also` is done in the same transaction.
+
+    A taken address is told only by a mail to itself: with a link that lets choose a new password.
+    """
+    async with service.pool.acquire() as conn, conn.transaction():
+        try:
+            async with conn.transaction():
+                user = await users.insert(conn, new)
+                if also:
+                    await also(conn)
+                await linkmail.send(service, conn, user, tickets.VERIFY_EMAIL, target)
+        except ApiError as error:
+            if error.code != "email-already-in-use" or not service.settings.hides_accounts or new.email is None:
+                raise
+            owner = await users.by_email(conn, new.email)
+            if owner is not None and not owner.disabled:
+                await linkmail.send(service, conn, owner, tickets.PASSWORD_RESET, target, template="account-exists")
+    service.outbox.notify()
+
+
+async def proven(settings: Settings, conn: asyncpg.Connection, user: User) -> User:
+    """The user after a mail's reader came by a link or code that the reader, not the sign-up, had asked for.
+
+    Where addresses must be verified the sign-up itself proved nothing, so that what it set ends (see `take_over`). Where they
+    need not be, its password counted all the time and goes on to.
+    """
+    if settings.email_verified_required:
+        await users.take_over(conn, user.id)
+    else:
+        await conn.execute("UPDATE auth.users SET email_verified = true WHERE id = $1", user.id)
+    return await users.by_id(conn, user.id) or user
 
 
 async def check_password(service: Service, password: str) -> None:

@@ -7,6 +7,8 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
+from .users import User
+
 # prefix in the ticket → (type shown in links, lifetime); the names are hasura-auth's
 VERIFY_EMAIL = "verifyEmail"
 CONFIRM_CHANGE = "emailConfirmChange"
@@ -35,6 +37,11 @@ async def issue(conn: asyncpg.Pool | asyncpg.Connection, user_id: UUID, kind: st
         "UPDATE auth.users SET ticket = $2, ticket_expires_at = now() + $3 WHERE id = $1", user_id, ticket, LIFETIMES[kind]
     )
     return ticket
+
+
+def second_factor(user: User) -> bool:
+    """Whether the user asked for a second factor: whoever proves only a password or a mailbox gets its ticket, no session."""
+    return user.active_mfa_type == "totp"
 
 
 def kind_of(ticket: str) -> str:

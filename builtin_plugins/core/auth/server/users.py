@@ -156,6 +156,32 @@ async def insert(conn: asyncpg.Connection, new: NewUser) -> User:
     return user
 
 
+async def find_or_insert(conn: asyncpg.Connection, new: NewUser) -> User:
+    """The user with the new one's address or phone number, who is stored if need be, even if two ask for it at once."""
+    try:
+        async with conn.transaction():
+            return await insert(conn, new)
+    except ApiError:
+        found = await by_email(conn, new.email) if new.email else await by_phone(conn, new.phone_number or "")
+        if found is None:
+            raise
+        return found
+
+
+async def take_over(conn: asyncpg.Connection, user_id: UUID) -> None:
+    """The mailbox of an address nobody had proven is proven now, by somebody who need not be who signed up with it.
+
+    What that one could come back by ends: password, keys, second factor, sessions and tokens.
+    """
+    await conn.execute("DELETE FROM auth.refresh_tokens WHERE user_id = $1", user_id)
+    await conn.execute("DELETE FROM auth.user_security_keys WHERE user_id = $1", user_id)
+    await conn.execute(
+        """UPDATE auth.users SET email_verified = true, password_hash = NULL, ticket = NULL, totp_secret = NULL,
+             active_mfa_type = NULL WHERE id = $1""",
+        user_id,
+    )
+
+
 async def set_roles(conn: asyncpg.Connection, user_id: UUID, roles: tuple[str, ...]) -> None:
     """Make these the user's roles and no others."""
     await conn.execute("DELETE FROM auth.user_roles WHERE user_id = $1 AND role <> ALL($2)", user_id, list(roles))

@@ -17,7 +17,7 @@ from jinja2 import TemplateError
 from jinja2.sandbox import SandboxedEnvironment
 
 BUILTIN = Path(__file__).parent / "texts"
-NAMES = ("email-verify", "email-confirm-change", "signin-passwordless", "signin-otp", "password-reset")
+NAMES = ("email-verify", "email-confirm-change", "signin-passwordless", "signin-otp", "password-reset", "account-exists")
 _PLACEHOLDER = re.compile(r"\$\{\s*(\w+)\s*\}")
 _TAG = re.compile(r"<[^>]+>")
 _LINK = re.compile(r"""<a\b[^>]*\bhref=["']([^"']+)["'][^>]*>.*?</a>""", re.IGNORECASE | re.DOTALL)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import asyncpg
 from pydantic import TypeAdapter, ValidationError
 
-from .. import refresh_tokens, signup, users
+from .. import signup, tickets, users
 from ..errors import ApiError
 from ..models import Email, SignUpOptions
 from ..service import Service
@@ -72,37 +72,39 @@ async def _link(conn: asyncpg.Connection, user: User, provider: str, identity: I
 async def _by_email(conn: asyncpg.Connection, identity: Identity) -> User | None:
     """The user with the address, if the provider has proven it.
 
-    Where the user itself had never proven it, somebody else may have signed up with it in advance: the password and the
-    sessions of that sign-up end here.
+    Where the user itself had never proven it, somebody else may have signed up with it in advance: see `take_over`.
     """
-    if not identity.email or not identity.email_verified:
+    email = _valid(identity.email)
+    if email is None or not identity.email_verified:
         return None
-    user = await users.by_email(conn, identity.email)
-    if user is not None and not user.email_verified:
-        await refresh_tokens.revoke_all(conn, user.id, keep_pats=False)
-        await conn.execute(
-            """UPDATE auth.users SET email_verified = true, password_hash = NULL, ticket = NULL, totp_secret = NULL,
-                 active_mfa_type = NULL WHERE id = $1""",
-            user.id,
-        )
-        await conn.execute("DELETE FROM auth.user_security_keys WHERE user_id = $1", user.id)
-        user = await users.by_id(conn, user.id)
+    user = await users.by_email(conn, email)
+    if user is None:
+        return None
+    if not user.email_verified:
+        await users.take_over(conn, user.id)
+        return await users.by_id(conn, user.id)
+    if tickets.second_factor(user):  # only who has passed it may add a way in that does not ask for it
+        raise ApiError("email-already-in-use")
     return user
+
+
+def _valid(email: str | None) -> str | None:
+    """The address if it is of the form that users have here. Others are left out, not compared: letters that only look
+    alike may count as equal in the database (the Kelvin sign is a `k` when letter case is put aside)."""
+    try:
+        return _EMAIL.validate_python(email) if email else None
+    except ValidationError:
+        return None
 
 
 async def _create(service: Service, conn: asyncpg.Connection, identity: Identity, options: SignUpOptions | None) -> User:
     settings = service.settings
     signup.check_enabled(settings)
-    email = identity.email
-    if email is not None:
-        try:
-            email = _EMAIL.validate_python(email)
-        except ValidationError:
-            email = None
+    email = _valid(identity.email)
     if email is not None:
         signup.check_email(settings, email)
     elif settings.allowed_emails or settings.allowed_email_domains:
         raise ApiError("invalid-email-password")
     new = signup.new_user(settings, options, name=identity.name or email or identity.id, email=email)
-    new = replace(new, email_verified=identity.email_verified, avatar_url=identity.picture or new.avatar_url)
+    new = replace(new, email_verified=bool(email) and identity.email_verified, avatar_url=identity.picture or new.avatar_url)
     return await users.insert(conn, new)

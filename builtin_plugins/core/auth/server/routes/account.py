@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute
 
 from .. import linkmail, refresh_tokens, signup, tickets, timing, users
 from ..errors import ApiError, unauthenticated
-from ..http import Call, authenticate, bearer, ok, operation, reply, require_elevated
+from ..http import Call, authenticate, bearer, ok, operation, reply, require_elevated, require_live
 from ..models import EmailChange, EmailWithRedirect, PasswordChange
 from ..users import User
 
@@ -40,14 +40,16 @@ async def change_email(call: Call) -> Response:
     target = signup.redirect_target(service.settings, body.options)
     async with timing.level():
         async with service.pool.acquire() as conn, conn.transaction():
-            taken = await users.by_email(conn, body.new_email) is not None
-            if not taken:
+            owner = await users.by_email(conn, body.new_email)
+            if owner is not None and service.settings.hides_accounts and not owner.disabled and owner.id != user.id:
+                await linkmail.send(service, conn, owner, tickets.PASSWORD_RESET, target, template="account-exists")
+            if owner is None:
                 await conn.execute(
                     "UPDATE auth.users SET new_email = $2::text::auth.email WHERE id = $1", user.id, body.new_email
                 )
                 await linkmail.send(service, conn, user, tickets.CONFIRM_CHANGE, target, to=body.new_email)
         service.outbox.notify()
-    if taken and not service.settings.conceal_errors:
+    if owner is not None and not service.settings.hides_accounts:
         raise ApiError("email-already-in-use")
     return ok()
 
@@ -65,7 +67,7 @@ async def send_verification(call: Call) -> Response:
                 if not verified:
                     await linkmail.send(service, conn, user, tickets.VERIFY_EMAIL, target)
         service.outbox.notify()
-    if verified and not service.settings.conceal_errors:
+    if verified and not service.settings.hides_accounts:
         raise ApiError("email-already-verified")
     return ok()
 
@@ -107,6 +109,7 @@ async def _whose_password(call: Call, conn: asyncpg.Connection) -> tuple[UUID, U
         if token is None:
             raise unauthenticated()
         caller = authenticate(service, token)
+        await require_live(service, caller)
         await require_elevated(service, caller)
         user, session = await users.by_id(conn, caller.id), caller.session
         if user is None:

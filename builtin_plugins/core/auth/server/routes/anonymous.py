@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from uuid import UUID
+
+import asyncpg
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from .. import linkmail, refresh_tokens, signup, tickets, users
 from ..errors import ApiError
-from ..http import Call, ok, operation, reply
+from ..http import Call, ok, operation, reply, require_live
 from ..models import Anonymous, Deanonymize
-from ..users import NewUser, gravatar
+from ..users import NewUser
 
 
 async def sign_in(call: Call) -> Response:
@@ -41,6 +45,8 @@ async def deanonymize(call: Call) -> Response:
         raise ApiError("disabled-user")
     if not user.is_anonymous:
         raise ApiError("user-not-anonymous")
+    if call.caller is not None:
+        await require_live(service, call.caller)
     by_link = body.sign_in_method == "passwordless"
     if by_link and body.password is not None:
         raise ApiError("invalid-request", message="a passwordless user has no password")
@@ -57,22 +63,7 @@ async def deanonymize(call: Call) -> Response:
         await signup.check_password(service, body.password)
         password_hash = await service.passwords.hash(body.password)
     async with service.pool.acquire() as conn, conn.transaction():
-        if await users.by_email(conn, body.email):
-            raise ApiError("email-already-in-use")
-        await conn.execute(
-            """UPDATE auth.users SET email = $2::text::auth.email, password_hash = $3, default_role = $4, is_anonymous = false,
-                 display_name = $5, locale = $6, avatar_url = $7, metadata = coalesce($8, metadata), disabled = $9
-               WHERE id = $1""",
-            user.id,
-            body.email,
-            password_hash,
-            new.default_role,
-            new.display_name,
-            new.locale,
-            gravatar(settings, body.email),
-            new.metadata,
-            new.disabled,
-        )
+        await _adopt(conn, user.id, replace(new, password_hash=password_hash))
         await users.set_roles(conn, user.id, new.roles)
         # The anonymous sessions end: whoever holds one must now prove the address or know the password.
         await refresh_tokens.revoke_all(conn, user.id, keep_pats=False)
@@ -83,6 +74,28 @@ async def deanonymize(call: Call) -> Response:
             await linkmail.send(service, conn, known, tickets.VERIFY_EMAIL, target)
     service.outbox.notify()
     return ok()
+
+
+async def _adopt(conn: asyncpg.Connection, user_id: UUID, new: NewUser) -> None:
+    try:
+        adopted = await conn.fetchval(
+            """UPDATE auth.users SET email = $2::text::auth.email, password_hash = $3, default_role = $4, is_anonymous = false,
+                 display_name = $5, locale = $6, avatar_url = $7, metadata = coalesce($8, metadata), disabled = $9
+               WHERE id = $1 AND is_anonymous RETURNING id""",
+            user_id,
+            new.email,
+            new.password_hash,
+            new.default_role,
+            new.display_name,
+            new.locale,
+            new.avatar_url,
+            new.metadata,
+            new.disabled,
+        )
+    except asyncpg.UniqueViolationError:
+        raise ApiError("email-already-in-use") from None
+    if adopted is None:  # another request of the same user was faster
+        raise ApiError("user-not-anonymous")
 
 
 def routes() -> list[BaseRoute]:

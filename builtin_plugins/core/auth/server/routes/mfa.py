@@ -23,21 +23,20 @@ _PURPOSE = "totp"
 
 async def _right(service: Service, user_id: UUID, secret: str, code: str) -> bool:
     """Whether the code is right now or one step to either side. A step counts once; guesses are limited."""
-    if await attempts.blocked(service.pool, _PURPOSE, str(user_id)):
+    if await attempts.count(service.pool, _PURPOSE, str(user_id)) > attempts.PER_WINDOW:
         return False
     totp, now = pyotp.TOTP(secret), int(time.time()) // _STEP
     given = code.encode()
     step = next((n for n in (now, now - 1, now + 1) if secrets.compare_digest(totp.at(n * _STEP).encode(), given)), None)
-    if step is not None and await service.pool.fetchval(
+    if step is None or not await service.pool.fetchval(
         """INSERT INTO auth.nself_totp_steps AS t (user_id, step) VALUES ($1, $2)
            ON CONFLICT (user_id) DO UPDATE SET step = $2 WHERE t.step < $2 RETURNING step""",
         user_id,
         step,
     ):
-        await attempts.clear(service.pool, _PURPOSE, str(user_id))
-        return True
-    await attempts.failed(service.pool, _PURPOSE, str(user_id))
-    return False
+        return False
+    await attempts.clear(service.pool, _PURPOSE, str(user_id))
+    return True
 
 
 def _enabled(call: Call) -> None:
@@ -58,8 +57,11 @@ async def sign_in(call: Call) -> Response:
         raise ApiError("disabled-mfa-totp")
     if not user.totp_secret:
         raise ApiError("no-totp-secret")
+    tried = await attempts.count(service.pool, "totp-ticket", body.ticket)
+    if tried > attempts.PER_CODE:
+        raise ApiError("invalid-ticket")
     if not await _right(service, user.id, user.totp_secret, body.otp):
-        if await attempts.failed(service.pool, "totp-ticket", body.ticket) >= attempts.PER_CODE:
+        if tried == attempts.PER_CODE:
             await users.by_ticket(service.pool, body.ticket, consume=True)
         raise ApiError("invalid-totp")
     if await users.by_ticket(service.pool, body.ticket, consume=True) is None:
@@ -114,6 +116,6 @@ def routes() -> list[BaseRoute]:
     """This module's operations."""
     return [
         operation("POST", "/signin/mfa/totp", sign_in, body=MfaTotp, limits=("brute-force",)),
-        operation("GET", "/mfa/totp/generate", generate, auth="bearer"),
-        operation("POST", "/user/mfa", manage, body=UserMfa, auth="bearer", limits=("brute-force",)),
+        operation("GET", "/mfa/totp/generate", generate, auth="session"),
+        operation("POST", "/user/mfa", manage, body=UserMfa, auth="session", limits=("brute-force",)),
     ]

@@ -8,7 +8,7 @@ from uuid import uuid4
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from .. import linkmail, passkeys, signup, tickets, users
+from .. import passkeys, signup, timing, users
 from ..errors import ApiError
 from ..http import Call, operation, reply
 from ..models import EmailWithOptions, SignUpOptions, WebauthnAdd, WebauthnEmail, WebauthnSignIn, WebauthnSignUp
@@ -31,7 +31,8 @@ async def sign_up(call: Call) -> Response:
     signup.check_email(settings, body.email)
     signup.redirect_target(settings, body.options)
     new = signup.new_user(settings, body.options, name=body.email)
-    if not settings.conceal_errors and await users.by_email(service.pool, body.email):
+    quiet = settings.hides_accounts and settings.email_verified_required
+    if not quiet and await users.by_email(service.pool, body.email):
         raise ApiError("email-already-in-use")
     kept = {"email": body.email, "options": (body.options or SignUpOptions()).model_dump(by_alias=True, exclude_none=True)}
     return reply(await passkeys.creation_options(service, _SIGN_UP, uuid4(), body.email, new.display_name, kept))
@@ -47,15 +48,15 @@ async def verify_sign_up(call: Call) -> Response:
     options = body.options or SignUpOptions.model_validate(ceremony.options["options"])
     target = signup.redirect_target(settings, options)
     new = replace(signup.new_user(settings, options, name=email, email=email), id=ceremony.user_id)
-    async with service.pool.acquire() as conn, conn.transaction():
-        user = await users.insert(conn, new)
-        await passkeys.store_key(service, conn, ceremony, body.credential, body.nickname)
-        if settings.email_verified_required:
-            await linkmail.send(service, conn, user, tickets.VERIFY_EMAIL, target)
-    service.outbox.notify()
-    if settings.email_verified_required or user.disabled:
-        return reply({"session": None})
-    return reply({"session": await service.sessions.open(service.pool, user)})
+    key = passkeys.checked_key(service, ceremony, body.credential, body.nickname)
+    if not settings.email_verified_required:
+        async with service.pool.acquire() as conn, conn.transaction():
+            user = await users.insert(conn, new)
+            await passkeys.store_key(conn, user.id, key)
+        return reply({"session": None if user.disabled else await service.sessions.open(service.pool, user)})
+    async with timing.level():
+        await signup.store_unverified(service, new, target, also=lambda conn: passkeys.store_key(conn, ceremony.user_id, key))
+    return reply({"session": None})
 
 
 async def sign_in(call: Call) -> Response:
@@ -104,8 +105,9 @@ async def verify_add(call: Call) -> Response:
     ceremony = await passkeys.answered(service, body.credential, _ADD)
     if ceremony.user_id != user.id:
         raise ApiError("invalid-request", message="the challenge was made for another user")
+    key = passkeys.checked_key(service, ceremony, body.credential, body.nickname)
     async with service.pool.acquire() as conn, conn.transaction():
-        key_id = await passkeys.store_key(service, conn, ceremony, body.credential, body.nickname)
+        key_id = await passkeys.store_key(conn, user.id, key)
     return reply({"id": str(key_id)} | ({"nickname": body.nickname} if body.nickname is not None else {}))
 
 
@@ -140,6 +142,6 @@ def routes() -> list[BaseRoute]:
         operation("POST", "/signin/webauthn/verify", verify_sign_in, body=WebauthnSignIn, limits=("brute-force",)),
         operation("POST", "/user/webauthn/add", add, auth="elevated"),
         operation("POST", "/user/webauthn/verify", verify_add, body=WebauthnAdd, auth="elevated"),
-        operation("POST", "/elevate/webauthn", elevate, auth="bearer"),
-        operation("POST", "/elevate/webauthn/verify", verify_elevate, body=WebauthnSignIn, auth="bearer"),
+        operation("POST", "/elevate/webauthn", elevate, auth="session"),
+        operation("POST", "/elevate/webauthn/verify", verify_elevate, body=WebauthnSignIn, auth="session"),
     ]

@@ -7,7 +7,7 @@ from dataclasses import replace
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from .. import linkmail, signup, tickets, users
+from .. import signup, tickets, timing, users
 from ..errors import ApiError
 from ..http import Call, operation, reply
 from ..models import EmailPassword, SignUpEmailPassword
@@ -26,19 +26,13 @@ async def sign_up(call: Call) -> Response:
     new = signup.new_user(settings, body.options, name=body.email, email=body.email)
     # The hash comes before the look at the table, so that a taken address costs the same time.
     new = replace(new, password_hash=await service.passwords.hash(body.password))
-    try:
+    if not settings.email_verified_required:
         async with service.pool.acquire() as conn, conn.transaction():
             user = await users.insert(conn, new)
-            if settings.email_verified_required:
-                await linkmail.send(service, conn, user, tickets.VERIFY_EMAIL, target)
-    except ApiError as error:
-        if error.code == "email-already-in-use" and settings.conceal_errors and settings.email_verified_required:
-            return reply({"session": None})
-        raise
-    service.outbox.notify()
-    if settings.email_verified_required or user.disabled:
-        return reply({"session": None})
-    return reply({"session": await service.sessions.open(service.pool, user)})
+        return reply({"session": None if user.disabled else await service.sessions.open(service.pool, user)})
+    async with timing.level():
+        await signup.store_unverified(service, new, target)
+    return reply({"session": None})
 
 
 async def sign_in(call: Call) -> Response:
@@ -48,7 +42,7 @@ async def sign_in(call: Call) -> Response:
     if not await service.passwords.check(body.password, user.password_hash if user else None) or user is None:
         raise ApiError("invalid-email-password")
     check_may_sign_in(service, user)
-    if user.active_mfa_type == "totp":
+    if tickets.second_factor(user):
         ticket = await tickets.issue(service.pool, user.id, tickets.MFA_TOTP)
         return reply({"mfa": {"ticket": ticket}})
     return reply({"session": await service.sessions.open(service.pool, user)})

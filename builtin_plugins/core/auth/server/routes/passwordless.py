@@ -21,7 +21,7 @@ async def _find_or_make(call: Call, conn: asyncpg.Connection) -> User | None:
         return None if user.disabled else user
     if settings.disable_signup:
         return None
-    user = await users.insert(conn, signup.new_user(settings, body.options, name=body.email, email=body.email))
+    user = await users.find_or_insert(conn, signup.new_user(settings, body.options, name=body.email, email=body.email))
     return None if user.disabled else user
 
 
@@ -55,7 +55,8 @@ async def code(call: Call) -> Response:
         async with service.pool.acquire() as conn, conn.transaction():
             user = await _find_or_make(call, conn)
             if user is not None and user.email:
-                otp = await codes.issue(service, conn, user.id, "email")
+                otp = codes.new_code()
+                await codes.store(service, conn, user.id, "email", await service.passwords.hash(otp))
                 values = {"otp": otp, "ticket": otp, "displayName": user.display_name, "email": user.email, "redirectTo": target}
                 await service.outbox.put(conn, user.email, user.locale, "signin-otp", values)
             else:
@@ -65,7 +66,7 @@ async def code(call: Call) -> Response:
 
 
 async def verify_code(call: Call) -> Response:
-    """The session for a code. It proves the address, too."""
+    """The session for a code, or the ticket of a second factor. It proves the address, too."""
     service, body = call.service, call.body
     if not service.settings.otp_email_enabled:
         raise ApiError("disabled-endpoint")
@@ -75,8 +76,10 @@ async def verify_code(call: Call) -> Response:
     if user.disabled:
         raise ApiError("disabled-user")
     if not user.email_verified:
-        await service.pool.execute("UPDATE auth.users SET email_verified = true WHERE id = $1", user.id)
-        user = await users.by_id(service.pool, user.id) or user
+        async with service.pool.acquire() as conn, conn.transaction():
+            user = await signup.proven(service.settings, conn, user)
+    if tickets.second_factor(user):
+        return reply({"mfa": {"ticket": await tickets.issue(service.pool, user.id, tickets.MFA_TOTP)}})
     return reply({"session": await service.sessions.open(service.pool, user)})
 
 

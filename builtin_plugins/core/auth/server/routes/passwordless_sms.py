@@ -17,27 +17,27 @@ log = logging.getLogger("nself.auth")
 
 
 async def send(call: Call) -> Response:
-    """Send a code. When the provider does not take it nothing is stored."""
+    """Send a code. When the provider does not take it nothing is stored; no connection is held while it is asked."""
     service, body = call.service, call.body
     settings = service.settings
     if not settings.sms_passwordless_enabled:
         raise ApiError("disabled-endpoint")
     signup.redirect_target(settings, body.options)
     new = replace(signup.new_user(settings, body.options, name=body.phone_number), phone_number=body.phone_number)
+    known = await users.by_phone(service.pool, body.phone_number)
+    code = codes.new_code()
+    code_hash = await service.passwords.hash(code)
+    if known.disabled if known else settings.disable_signup:
+        return ok()
+    text = service.outbox.templates.text((known or new).locale, "signin-passwordless-sms", {"code": code})
+    try:
+        await sms.send(settings, service.http, body.phone_number, text)
+    except sms.SmsError as error:
+        log.error("a code is not sent: %s", error)
+        raise ApiError("cannot-send-sms") from error
     async with service.pool.acquire() as conn, conn.transaction():
-        user = await users.by_phone(conn, body.phone_number)
-        if user is None and not settings.disable_signup:
-            user = await users.insert(conn, new)
-        if user is None or user.disabled:
-            await service.passwords.hash("000000")  # the work of a code that is not sent
-            return ok()
-        otp = await codes.issue(service, conn, user.id, "sms")
-        text = service.outbox.templates.text(user.locale, "signin-passwordless-sms", {"code": otp})
-        try:
-            await sms.send(settings, service.http, body.phone_number, text)
-        except sms.SmsError as error:
-            log.error("a code is not sent: %s", error)
-            raise ApiError("cannot-send-sms") from error
+        user = known or await users.find_or_insert(conn, new)
+        await codes.store(service, conn, user.id, "sms", code_hash)
     return ok()
 
 
@@ -54,7 +54,7 @@ async def verify(call: Call) -> Response:
     if not user.phone_number_verified:
         await service.pool.execute("UPDATE auth.users SET phone_number_verified = true WHERE id = $1", user.id)
         user = await users.by_id(service.pool, user.id) or user
-    if user.active_mfa_type == "totp":
+    if tickets.second_factor(user):
         return reply({"mfa": {"ticket": await tickets.issue(service.pool, user.id, tickets.MFA_TOTP)}})
     return reply({"session": await service.sessions.open(service.pool, user)})
 

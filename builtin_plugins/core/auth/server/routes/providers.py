@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute
 
 from .. import redirects, signup, users
 from ..errors import ApiError
-from ..http import Call, authenticate, operation, redirect
+from ..http import Call, authenticate, operation, redirect, require_elevated, require_live
 from ..models import SignUpOptions, storable
 from ..oauth import accounts
 from ..oauth.exchange import Exchange, ExchangeError
@@ -72,8 +72,7 @@ async def start(call: Call) -> Response:
     provider, options = _provider(call), _options(call.request)
     target = signup.redirect_target(service.settings, options)
     signup.roles(service.settings, options)
-    connect = call.request.query_params.get("connect")
-    user_id = authenticate(service, connect).id if connect else None
+    user_id = await _connecting(call)
     state = uuid4()
     try:
         url, kept = await _exchange(service, provider).start(str(state))
@@ -92,7 +91,49 @@ async def start(call: Call) -> Response:
             "expiresAt": time.time() + _LIFETIME,
         },
     )
-    return redirect(url)
+    answer = redirect(url)
+    _bind(service, provider, answer, str(state), _LIFETIME)
+    return answer
+
+
+async def _connecting(call: Call) -> UUID | None:
+    """The user who wants to add an identity: the bearer of the access token in the query."""
+    token = call.request.query_params.get("connect")
+    if not token:
+        return None
+    caller = authenticate(call.service, token)
+    await require_live(call.service, caller)
+    await require_elevated(call.service, caller)
+    if caller.anonymous:
+        raise ApiError("forbidden-anonymous")
+    return caller.id
+
+
+def _cookie(service: Service, state: str) -> str:
+    """The name of the cookie of one way to a provider and back; several may be under way in one browser.
+
+    With the prefix `__Host-` (RFC 6265bis, 4.1.3.2) browsers take it from this host alone, not from its neighbours.
+    """
+    secure = service.settings.server_url.startswith("https:")
+    return f"{'__Host-' if secure else ''}auth-state-{state}"
+
+
+def _bind(service: Service, provider: Provider, answer: Response, state: str, seconds: int) -> None:
+    """Tie the state to this browser, so that nobody signs it in with an answer that was meant for another one.
+
+    A form that the provider's page posts (Apple) brings cookies along only where they are `SameSite=None`, which needs
+    https, as Apple itself does.
+    """
+    secure = service.settings.server_url.startswith("https:")
+    answer.set_cookie(
+        _cookie(service, state),
+        "1" if seconds else "",
+        max_age=seconds,
+        path="/",
+        secure=secure,
+        httponly=True,
+        samesite="none" if provider.form_post and secure else "lax",
+    )
 
 
 async def callback_get(call: Call) -> Response:
@@ -112,7 +153,16 @@ async def callback_post(call: Call) -> Response:
 async def _finish(call: Call, answer: dict[str, str]) -> Response:
     service = call.service
     provider = _provider(call)
-    kept = await _take_state(service, provider, answer.get("state", ""))
+    state = answer.get("state", "")
+    if _cookie(service, state) not in call.request.cookies:
+        raise ApiError("invalid-state")
+    kept = await _take_state(service, provider, state)
+    response = await _conclude(service, provider, answer, kept)
+    _bind(service, provider, response, state, 0)
+    return response
+
+
+async def _conclude(service: Service, provider: Provider, answer: dict[str, str], kept: dict[str, Any]) -> Response:
     target = kept["redirectTo"]
     if answer.get("error"):
         return _failed(target, ApiError("oauth-provider-error"), service)

@@ -6,14 +6,17 @@ import asyncpg
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from .. import redirects, tickets, users
+from .. import redirects, signup, tickets, users
 from ..errors import ApiError
 from ..http import Call, operation, redirect
 from ..users import User
 
 
 async def verify(call: Call) -> Response:
-    """Take the ticket, do what it stands for, and lead on with a session's refresh token."""
+    """Take the ticket, do what it stands for, and lead on with a session's refresh token.
+
+    Who has a second factor gets its ticket as `mfaTicket` instead: `POST /signin/mfa/totp` makes it a session.
+    """
     service, query = call.service, call.request.query_params
     settings = service.settings
     target, ticket = query.get("redirectTo"), query.get("ticket")
@@ -26,9 +29,12 @@ async def verify(call: Call) -> Response:
     except ApiError as error:
         shown = error.concealed() if settings.conceal_errors else error
         return redirect(redirects.with_query(target, {"error": shown.code, "errorDescription": shown.message}))
-    _, token = await service.sessions.refresh_token(service.pool, user)
     kind = tickets.LINK_TYPES[tickets.kind_of(ticket)]
-    return redirect(redirects.with_query(target, {"refreshToken": token, "type": kind}))
+    if tickets.second_factor(user):
+        given = {"mfaTicket": await tickets.issue(service.pool, user.id, tickets.MFA_TOTP)}
+    else:
+        given = {"refreshToken": (await service.sessions.refresh_token(service.pool, user))[1]}
+    return redirect(redirects.with_query(target, {**given, "type": kind}))
 
 
 async def _take(call: Call, ticket: str) -> User:
@@ -43,9 +49,10 @@ async def _take(call: Call, ticket: str) -> User:
             raise ApiError("disabled-user")
         if kind == tickets.CONFIRM_CHANGE:
             await _change_email(conn, user)
-        elif not user.email_verified:
-            # Every link proves that its reader has the mailbox.
+        elif kind == tickets.VERIFY_EMAIL:
             await conn.execute("UPDATE auth.users SET email_verified = true WHERE id = $1", user.id)
+        elif not user.email_verified:
+            user = await signup.proven(call.service.settings, conn, user)
     return user
 
 
@@ -54,7 +61,9 @@ async def _change_email(conn: asyncpg.Connection, user: User) -> None:
         raise ApiError("invalid-ticket")
     try:
         await conn.execute(
-            "UPDATE auth.users SET email = new_email, new_email = NULL, email_verified = true WHERE id = $1", user.id
+            """UPDATE auth.users SET email = new_email, new_email = NULL, email_verified = true, otp_hash = NULL
+               WHERE id = $1""",
+            user.id,
         )
     except asyncpg.UniqueViolationError:
         raise ApiError("email-already-in-use") from None
