@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from builtin_plugins.terminal import (
+from hookspecs.terminal import (
     env_option,
     json_option,
     password,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from builtin_plugins.terminal import env_option, json_option, print_json, require_yes, yes_option
+from hookspecs.terminal import env_option, json_option, print_json, require_yes, yes_option
 
 if TYPE_CHECKING:
     from hookspecs import CommandContext

@@ -1,4 +1,4 @@
-"""How commands of our plugins speak with the person at the terminal. Imports click and the standard library alone."""
+"""How a plugin's commands speak with the person at the terminal. Imports click and the standard library alone."""
 
 from __future__ import annotations
 
@@ -30,6 +30,30 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
     for number, row in enumerate(body):
         text = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         click.echo(text.upper() if number == 0 else text)
+
+
+def say(text: str = "") -> None:
+    """A line on standard output, control characters shown as ``?``."""
+    click.echo("".join(sign if sign.isprintable() or sign == "\n" else "?" for sign in text))
+
+
+def tell(text: str) -> None:
+    """A line for the person at the terminal, on standard error: progress, notes, what to do next."""
+    click.echo(text, err=True)
+
+
+def read_json(text: str, what: str) -> Any:
+    """JSON given as an argument, or ``@file``; ``UserError`` (wrong usage) where it is none. ``what`` names it."""
+    source = text
+    if text.startswith("@"):
+        try:
+            source = Path(text[1:]).read_text("utf-8")
+        except OSError as error:
+            raise UserError(f"{what} cannot be read: {error.strerror}", where=text[1:], exit_code=2) from None
+    try:
+        return json.loads(source)
+    except ValueError as error:
+        raise UserError(f"{what} is no JSON: {error}", remedy="quote it for the shell, or pass @file", exit_code=2) from None
 
 
 def require_yes(question: str, *, yes: bool) -> None:
