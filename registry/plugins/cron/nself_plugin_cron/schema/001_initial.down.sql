@@ -1,0 +1,2 @@
+DROP TABLE np_cron_runs;
+DROP TABLE np_cron_jobs;
