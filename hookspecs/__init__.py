@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from hookspecs.models.host import HostContext as HostContext
     from hookspecs.models.host import Job as Job
     from hookspecs.models.host import WebhookResult as WebhookResult
+    from hookspecs.models.installed import InstalledPlugin as InstalledPlugin
+    from hookspecs.models.installed import PluginLoader as PluginLoader
     from hookspecs.models.manifest import Manifest as Manifest
     from hookspecs.models.manifest import Permissions as Permissions
     from hookspecs.models.manifest import Webhook as Webhook
@@ -55,6 +57,8 @@ if TYPE_CHECKING:
     from hookspecs.models.routes import Route as Route
     from hookspecs.models.routes import ServiceTarget as ServiceTarget
     from hookspecs.models.runtime import LogLine as LogLine
+    from hookspecs.models.runtime import MigrationState as MigrationState
+    from hookspecs.models.runtime import Migrator as Migrator
     from hookspecs.models.runtime import NativeContext as NativeContext
     from hookspecs.models.runtime import Offer as Offer
     from hookspecs.models.runtime import Resolver as Resolver
@@ -111,6 +115,8 @@ _MODULE_OF = {
     "HostContext": "host",
     "Job": "host",
     "WebhookResult": "host",
+    "InstalledPlugin": "installed",
+    "PluginLoader": "installed",
     "Manifest": "manifest",
     "Permissions": "manifest",
     "Webhook": "manifest",
@@ -127,6 +133,8 @@ _MODULE_OF = {
     "Route": "routes",
     "ServiceTarget": "routes",
     "LogLine": "runtime",
+    "MigrationState": "runtime",
+    "Migrator": "runtime",
     "NativeContext": "runtime",
     "Offer": "runtime",
     "Resolver": "runtime",

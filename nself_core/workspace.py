@@ -96,6 +96,7 @@ class Workspace:
         """What hooks are given for a runtime."""
         from hookspecs.models.project import Project
 
+        installed = self.plugins.installed  # first, as it may leave one out
         return Project(
             name=self.loaded.project_name,
             root=self.root,
@@ -104,6 +105,7 @@ class Workspace:
             settings=self.loaded.settings,
             domain=self.loaded.domain,
             plugins=self.plugins.names(),
+            installed=installed,
         )
 
     # -- stacks

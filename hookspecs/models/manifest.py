@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from hookspecs.models.base import Model
 
@@ -15,6 +15,8 @@ SettingType = Literal[
     "image", "email", "rate",
 ]  # fmt: skip
 
+_TABLE = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
+_FOREIGN_TABLE = re.compile(r"([a-z_][a-z0-9_]*\.)?[a-z_][a-z0-9_]*(:write)?\Z")
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*\Z")
 
 
@@ -87,13 +89,27 @@ class Permissions(Model):
     """What the plugin's code may reach. A user is shown them at install, and asked again when an update widens them."""
 
     database: tuple[str, ...] = ()
-    """Tables of others that it reads, as ``<table>`` or, where it must write, ``<table>:write``. Its own need no word."""
+    """Tables of others that it reads, as ``<table>`` or ``<schema>.<table>`` or, where it must write, ``<table>:write``. Its own
+    need no word."""
+    public: tuple[str, ...] = ()
+    """Paths below ``/plugins/<name>`` that anybody may call without a token, as globs: ``/track``, ``/pages/*``."""
     network: tuple[str, ...] = ()
     """Hosts: ``api.stripe.com``, ``*.example.com``, ``*`` (any public address), ``stack`` (services of the project)."""
     filesystem: tuple[str, ...] = ()
     """Folders beside its own data folder, as ``project:<path>`` or ``project:<path>:write``."""
     ports: tuple[int, ...] = ()
     """Ports it listens on by itself, beside its routes in the Host."""
+
+    @field_validator("database")
+    @classmethod
+    def _tables(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in value:
+            found = _FOREIGN_TABLE.match(entry)
+            if found is None or found[1] in {"pg_catalog.", "information_schema.", "nself."}:
+                raise ValueError(
+                    f"{entry!r} is no table that could be asked for: <table>, <schema>.<table>, with :write to write"
+                )
+        return value
 
 
 WebhookScheme = Literal["standard", "stripe", "github", "shopify", "slack", "twilio", "paypal", "hmac-sha256"]
@@ -139,7 +155,8 @@ class Manifest(Model):
     settings: tuple[Setting, ...] = ()
     uses: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
-    """Every table the plugin owns: a list, never a pattern."""
+    """Every table, view and sequence of its own the plugin has: a list, never a pattern. Each is named ``np_<name>_…``, with
+    underscores for the hyphens of the plugin's name."""
     depends_on: tuple[str, ...] = ()
     """Other plugins, with a version range where one is needed (PEP 440): ``jobs``, ``notify>=1.2,<2``."""
     requires: tuple[str, ...] = ()
@@ -159,3 +176,11 @@ class Manifest(Model):
     """The first release it does not work with (exclusive), where that is known."""
     homepage: str = ""
     license: str = ""
+
+    @model_validator(mode="after")
+    def _tables_bear_its_name(self) -> Manifest:
+        prefix = f"np_{self.name.replace('-', '_')}_"
+        for table in self.tables if self.tier != "core" else ():
+            if not table.startswith(prefix) or not _TABLE.match(table):
+                raise ValueError(f"table {table!r} must be named {prefix}…: lower-case letters, digits, underscores, at most 63")
+        return self

@@ -28,14 +28,15 @@ class Migration(Model):
     """One ordered change, applied once, remembered with the checksum of ``up``.
 
     ``id`` sorts within its plugin (``001_initial``). ``owner`` is the role that runs it (``None``: the plugin's own
-    role; the database's owner for built-ins). Not ``transactional`` ones (``CREATE INDEX CONCURRENTLY``) are one statement each.
+    role; the database's owner for built-ins); only a built-in may name another. ``up`` and ``down`` of a plugin are statements
+    without ``BEGIN`` or ``COMMIT``; what is not ``transactional`` (``CREATE INDEX CONCURRENTLY``) is one statement each.
     """
 
     id: str
     up: str
     down: str | None = None
     database: str | None = None
-    """Name of the database, the project's own where ``None``."""
+    """Name of the database, the project's own where ``None``. A plugin's other databases are named ``np_<name>…`` and its own."""
     owner: str | None = None
     transactional: bool = True
     extensions: tuple[str, ...] = ()

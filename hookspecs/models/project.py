@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from hookspecs.models.base import Model
+from hookspecs.models.installed import InstalledPlugin
 from hookspecs.models.settings import Settings
 
 EnvironmentClass = Literal["dev", "staging", "prod"]
@@ -39,6 +40,8 @@ class Project(Model):
     """``BASE_DOMAIN``, validated."""
     plugins: frozenset[str] = frozenset()
     """Names of the enabled plugins."""
+    installed: tuple[InstalledPlugin, ...] = ()
+    """Those of them that are not nself's own, in the order of their dependencies: for what runs them."""
 
     def host(self, route: str) -> str:
         """The public host name of a route: ``@`` is the domain itself, a full domain stays, a label is put before it.

@@ -105,6 +105,9 @@ class Runtime(Protocol):
     def holds_data(self) -> list[str]:
         """The data volumes that exist, for refusing a change of runtime and for ``destroy``."""
 
+    def migrator(self) -> Migrator:
+        """The migrator of the database this stack runs; ``UserError`` (``code="not-started"``) where it does not run."""
+
     def destroy(self, *, data: bool, progress: Progress) -> list[str]:
         """Remove what was made (processes, containers, networks; with ``data`` the volumes) and tell what went."""
 
@@ -134,11 +137,46 @@ class NativeContext(Protocol):
 class SqlAccess(Protocol):
     """How a runtime reaches a database that it runs, for ``Service.migrator``."""
 
-    def run(self, sql: str, *, database: str = "") -> str:
+    def run(self, sql: str, *, database: str = "", user: str = "", password: str = "") -> str:
         """Run SQL text with ``psql``, stopping at the first error, and return what it prints: unaligned rows, no headings.
 
-        ``database`` empty means the project's own. A failure is a ``UserError`` with psql's message; secrets never
-        travel as arguments.
+        ``database`` empty means the project's own; ``user`` empty its owner. psql understands its own commands in the text (a
+        backslash can start a program): text of others must stand in a literal. A failure is a ``UserError`` with psql's
+        message; secrets never travel as arguments.
+        """
+
+
+class MigrationState(Model):
+    """One migration as the database knows it."""
+
+    plugin: str
+    id: str
+    state: Literal["applied", "pending", "changed", "orphaned"]
+    """``changed``: its text is not what was applied. ``orphaned``: applied, and the plugin that is there no longer has it."""
+    applied_at: str = ""
+    """ISO 8601, empty where it is pending."""
+    reversible: bool = False
+
+
+class Migrator(Protocol):
+    """What ``Service.migrator`` names; made with a ``SqlAccess``, the ``Project``, its ``Stack`` and a ``Resolver``."""
+
+    def apply(self) -> list[tuple[str, str]]:
+        """Apply what is new, in order; ``(plugin, id)`` of each. One that fails leaves nothing of itself (``UserError``)."""
+
+    def status(self) -> list[MigrationState]:
+        """Every migration, by plugin and in order."""
+
+    def undo(self, plugin: str, *, down_to: str | None = None) -> list[str]:
+        """Undo a plugin's latest migration, or all after ``down_to`` (``""``: all there are); the ids undone, latest first.
+
+        ``UserError`` where one of them cannot be undone: nothing is undone then.
+        """
+
+    def drop(self, plugin: str) -> list[str]:
+        """Remove a plugin's tables with their content, its databases, its role and its lines in the ledger; tell what went.
+
+        The plugin need no longer be installed. Harmless when repeated.
         """
 
 

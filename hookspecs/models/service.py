@@ -66,10 +66,10 @@ class Port(Model):
 class Capability(Model):
     """Something a service offers to others, as attributes that ``Get`` reads.
 
-    The names in use: ``sql`` (url host port user password database), ``graphql`` (url admin_secret), ``auth`` (url
-    jwt_key jwt_type), ``cache`` (url host port password), ``s3`` (endpoint access_key secret_key region bucket),
+    The names in use: ``sql`` (url host port user password database), ``graphql`` (url admin_secret jwt_secret jwt_previous),
+    ``auth`` (url jwt_key jwt_type), ``cache`` (url host port password), ``s3`` (endpoint access_key secret_key region bucket),
     ``smtp`` (host port user password secure), ``search`` (url key), ``metrics`` (url), ``logs`` (url), ``traces`` (url),
-    ``functions`` (url). ``priority``: where several offer one, the highest wins; equal ones are an error.
+    ``functions`` (url), ``plugins`` (url). ``priority``: where several offer one, the highest wins; equal ones are an error.
     """
 
     attributes: Mapping[str, Value] = {}
@@ -295,8 +295,8 @@ class Service(Model):
     stop_grace: int = 30
     """Seconds between the stop signal and the kill."""
     migrator: str = ""
-    """``"package.module:function"`` on the service that provides ``sql``: called by the runtime once that service is healthy,
-    with a ``SqlAccess`` and the Stack's migrations; applies what is new and returns ``(plugin, id)`` of each applied."""
+    """``"package.module:Class"`` on the service that provides ``sql``: a ``hookspecs.Migrator``, whose ``apply`` the runtime
+    calls once that service is healthy, before anything that needs it is started."""
     restart: Literal["unless-stopped", "on-failure", "no"] = "unless-stopped"
     provenance: Mapping[str, Origin] = {}
 

@@ -23,6 +23,9 @@ class Secret(Model):
     kind: Literal["secret"] = "secret"
     name: str
     quote: Literal["none", "url", "json"] = "none"
+    derive: str = ""
+    """A purpose: the value is then not the secret itself but one derived from it for that purpose alone, 64 hexadecimal
+    digits (HMAC-SHA256 of the purpose under the secret)."""
 
 
 class Ref(Model):

@@ -9,11 +9,19 @@ from typing import TYPE_CHECKING
 from nself_core.plugins.model import Found
 
 if TYPE_CHECKING:
+    from hookspecs.models.manifest import Manifest
     from hookspecs.models.migrations import Migration
     from hookspecs.models.service import Service
 
 #: ``schema/001_initial.down.sql`` undoes ``schema/001_initial.sql``.
 _DOWN = ".down.sql"
+
+
+def manifest(found: Found) -> Manifest:
+    """The whole manifest; ``pydantic.ValidationError`` for one that is none."""
+    from hookspecs.models.manifest import Manifest
+
+    return Manifest.model_validate_json(_json({key: value for key, value in found.manifest.items() if key != "$schema"}))
 
 
 def services(found: Found) -> Iterator[Service]:

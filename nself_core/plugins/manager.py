@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from hookspecs.models.findings import Finding
     from hookspecs.models.host import Event, HostContext, Job, WebhookResult
+    from hookspecs.models.installed import InstalledPlugin
     from hookspecs.models.migrations import Migration
     from hookspecs.models.plan import File
     from hookspecs.models.project import Project
@@ -69,6 +70,34 @@ class PluginManager:
     def names(self) -> frozenset[str]:
         """The names of the plugins that take part."""
         return frozenset(found.name for found in self._taking_part())
+
+    @cached_property
+    def installed(self) -> tuple[InstalledPlugin, ...]:
+        """Those that take part and are not ours, with what it takes to run their code. Who has no valid manifest is left out."""
+        from pydantic import ValidationError
+
+        from hookspecs.models.installed import InstalledPlugin
+        from nself_core.plugins.declared import manifest
+
+        made = []
+        for found in self._taking_part():
+            if found.source == "core":
+                continue
+            try:
+                whole = manifest(found)
+            except ValidationError as error:
+                fault = error.errors()[0]
+                where = ".".join(str(part) for part in fault["loc"])
+                self._leave_out(found.name, f"plugin.json: {where}: {fault['msg']}", "its author must mend it")
+                continue
+            verdict = self._verdict(found)
+            made.append(
+                InstalledPlugin(
+                    name=found.name, version=whole.version, module=found.module, folder=found.folder, state=verdict.state.value,
+                    files=verdict.files, manifest=whole,
+                )
+            )  # fmt: skip
+        return tuple(made)
 
     def manifests(self) -> list[dict[str, Any]]:
         """The manifests of the plugins that take part, in order."""

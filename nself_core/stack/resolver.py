@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -85,6 +86,8 @@ class ValueResolver:
                 remedy=f"nself config set {secret.name}, or nself secrets generate",
                 code="secret-missing",
             ) from None
+        if secret.derive:
+            return hmac.digest(value.encode(), secret.derive.encode(), "sha256").hex()
         if secret.quote == "url":
             return quote(value, safe="")
         return json.dumps(value, ensure_ascii=False)[1:-1] if secret.quote == "json" else value

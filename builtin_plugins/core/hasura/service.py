@@ -56,6 +56,8 @@ def contributions(project: Project) -> Iterator[Service | Route]:
                     "url": Join.of(Ref(service=NAME), "/v1/graphql"),
                     "endpoint": Ref(service=NAME),
                     "admin_secret": settings.secret("HASURA_GRAPHQL_ADMIN_SECRET") or "",
+                    "jwt_secret": jwt_secret(project),
+                    "jwt_previous": settings.secret("AUTH_JWT_PREVIOUS_SECRETS") or "",
                 }
             )
         },

@@ -90,7 +90,7 @@ def service(project: Project) -> Service:
         ),
         backup=Backup(method="sql-dump", volumes=(VOLUME,)),
         stop_grace=60,
-        migrator="builtin_plugins.core.postgres.migrate:apply",
+        migrator="builtin_plugins.core.postgres.migrator:Migrator",
     )  # fmt: skip
 
 

@@ -23,6 +23,7 @@ from builtin_plugins.runtimes.compose.states import states as read_states
 from hookspecs import LogLine, Project, Resolver, Service, ServiceState, Stack, UserError
 
 if TYPE_CHECKING:
+    from hookspecs import Migrator
     from hookspecs.models.runtime import Progress
 
 _POLL = 0.5
@@ -107,17 +108,26 @@ class Compose:
     def _migrate(self, chosen: Sequence[Service], deadline: float, progress: Progress) -> None:
         """Bring up the database alone, and have its migrator apply what is new, before anything that needs its tables."""
         for service in chosen:
-            if not service.migrator or not self.stack.migrations:
+            if not service.migrator or not (self.stack.migrations or self.project.installed):
                 continue
             self._up(["up", "-d", service.name], [service], deadline, progress)
             found = self._wait([service], deadline, progress)
             if any(state.health != "healthy" for state in found):
                 return
-            module, _, name = service.migrator.partition(":")
-            access = ContainerSql(self.engine, service, self.values)
-            applied = getattr(import_module(module), name)(access, self.stack.migrations)
-            for plugin, migration in applied:
+            for plugin, migration in self._migrator(service).apply():
                 progress(service.name, "healthy", f"applied {plugin} {migration}")
+
+    def _migrator(self, service: Service) -> Migrator:
+        module, _, name = service.migrator.partition(":")
+        access = ContainerSql(self.engine, service, self.values)
+        made: Migrator = getattr(import_module(module), name)(access, self.project, self.stack, self.values)
+        return made
+
+    def migrator(self) -> Migrator:
+        service = self.stack.provider("sql")
+        if service is None or not service.migrator or not self.engine.of_service(service.name, running=True):
+            raise UserError("the database does not run", remedy="nself start", code="not-started")
+        return self._migrator(service)
 
     def _read(self, chosen: Iterable[Service]) -> list[ServiceState]:
         names = {service.name for service in chosen}

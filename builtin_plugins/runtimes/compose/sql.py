@@ -17,11 +17,11 @@ class ContainerSql:
         self._service = service
         self._values = values
 
-    def run(self, sql: str, *, database: str = "") -> str:
+    def run(self, sql: str, *, database: str = "", user: str = "", password: str = "") -> str:
         """See ``hookspecs.SqlAccess``."""
-        argv = ["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", self._attribute("user") or "postgres"]
+        argv = ["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", user or self._attribute("user") or "postgres"]
         argv += ["-d", database or self._attribute("database") or "postgres", "-f", "-"]
-        password = self._attribute("password")
+        password = password if user else self._attribute("password")
         given = {"PGPASSWORD": password} if password else {}
         command, environment = exec_argv(self._engine, self._service.name, argv, tty=False, user=None, env=given)
         done = subprocess.run(command, input=sql, capture_output=True, text=True, env=environment, check=False)

@@ -17,11 +17,12 @@ class Psql:
         self._env = env
         self._program = shutil.which("psql", path=env["PATH"])
 
-    def run(self, sql: str, *, database: str = "") -> str:
+    def run(self, sql: str, *, database: str = "", user: str = "", password: str = "") -> str:
         if self._program is None:
             raise UserError("psql not found", remedy="pip install 'nself[native]'", code="native-program")
         argv = [self._program, "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-f", "-"]
         env = {**self._env, "PGCLIENTENCODING": "UTF8", **({"PGDATABASE": database} if database else {})}
+        env |= {"PGUSER": user, "PGPASSWORD": password} if user else {}
         done = run_as(self._instance, argv, env=env, stdin=sql)
         if done.returncode:
             raise UserError(

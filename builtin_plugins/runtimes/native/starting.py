@@ -19,7 +19,7 @@ from builtin_plugins.runtimes.native.sql import Psql
 from hookspecs import Finding, Level, UserError
 
 if TYPE_CHECKING:
-    from hookspecs import Project, Service, Stack
+    from hookspecs import Migrator, Project, Service, Stack
     from hookspecs.models.runtime import Progress
 
 _PAUSE = 0.025  # seconds between two looks at a service that comes up
@@ -200,8 +200,10 @@ class Starter:
         service = instance.service
         if not service.migrator or self.stack.providers.get("sql") != service.name:
             return
-        applied = programs.load(service.migrator)(Psql(instance, self._env_of(instance)), self.stack.migrations)
-        for plugin, migration in applied:
+        migrator: Migrator = programs.load(service.migrator)(
+            Psql(instance, self._env_of(instance)), self.project, self.stack, instance.resolver
+        )
+        for plugin, migration in migrator.apply():
             self.progress(service.name, "migrated", f"{plugin}: {migration}")
 
 

@@ -1,0 +1,32 @@
+"""The Host: one service that serves the installed plugins' own routes, webhooks and jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from hookspecs import File, Migration, Project, Route, Service, Stack
+
+
+@hookimpl
+def contribute_services(project: Project) -> Iterable[Service | Route]:
+    from .service import contributions
+
+    return contributions(project)
+
+
+@hookimpl
+def render_config(project: Project, stack: Stack) -> Iterable[File]:
+    from .service import files
+
+    return files(project, stack)
+
+
+@hookimpl
+def migrate_schema(project: Project) -> Iterable[Migration]:
+    from .schema import migrations
+
+    return migrations(project)

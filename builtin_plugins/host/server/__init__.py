@@ -1,0 +1,1 @@
+"""The running Host. Heavy: imported by its own process alone."""
