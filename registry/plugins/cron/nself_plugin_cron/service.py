@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query
-from hookspecs.web import account, admin
 
+from hookspecs.web import account, admin
 from nself_plugin_cron import schedule
 from nself_plugin_cron.models import JobIn, JobOut, Name, RunOut
 

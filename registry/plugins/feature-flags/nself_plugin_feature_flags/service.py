@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Query, Response
 from fastapi.responses import JSONResponse
-from hookspecs.web import Caller, account, admin, caller
 from pydantic import BaseModel
 
+from hookspecs.web import Caller, account, admin, caller
 from nself_plugin_feature_flags import store
 from nself_plugin_feature_flags.evaluate import evaluate
 from nself_plugin_feature_flags.model import Change, Flag, FlagIn, Key, Segment, SegmentIn

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import asyncpg
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Response
-from hookspecs.web import account, admin
 
+from hookspecs.web import account, admin
 from nself_plugin_jobs import push, queue, upkeep
 from nself_plugin_jobs.models import (
     Done,

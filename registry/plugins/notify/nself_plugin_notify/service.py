@@ -7,8 +7,8 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
-from hookspecs.web import Caller, account, admin, user
 
+from hookspecs.web import Caller, account, admin, user
 from nself_plugin_notify import notifications, templates, unsubscribe
 from nself_plugin_notify.models import (
     Filled,

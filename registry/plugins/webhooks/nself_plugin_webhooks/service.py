@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Response
-from hookspecs.web import account, admin
 
+from hookspecs.web import account, admin
 from nself_plugin_webhooks import events, signing
 from nself_plugin_webhooks.models import (
     DeliveryDetail,
