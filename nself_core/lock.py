@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -17,13 +18,26 @@ def project_lock(state: Path, action: str) -> Iterator[None]:
 
     The file beside it names who holds it, for the message alone.
     """
-    from filelock import FileLock, Timeout
-
     holder = state / "lock.holder"
-    lock = FileLock(state / "lock")
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
+        lock = os.open(state / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise _cannot(error, state) from error
+    try:
+        _take(lock, state, holder)
+        try:
+            holder.write_text(json.dumps({"action": action, "pid": os.getpid()}), encoding="utf-8")
+            yield
+        finally:
+            holder.unlink(missing_ok=True)
+    finally:
+        os.close(lock)
+
+
+def _take(lock: int, state: Path, holder: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
         raise UserError(
             f"another nself is at work in this project: {_describe(holder)}",
             where=str(state),
@@ -31,13 +45,11 @@ def project_lock(state: Path, action: str) -> Iterator[None]:
             code="locked",
         ) from None
     except OSError as error:
-        raise UserError(f"cannot lock the project: {error.strerror}", where=str(state), code="read-only") from error
-    try:
-        holder.write_text(json.dumps({"action": action, "pid": os.getpid()}), encoding="utf-8")
-        yield
-    finally:
-        holder.unlink(missing_ok=True)
-        lock.release()
+        raise _cannot(error, state) from error
+
+
+def _cannot(error: OSError, state: Path) -> UserError:
+    return UserError(f"cannot lock the project: {error.strerror}", where=str(state), code="read-only")
 
 
 def _describe(holder: Path) -> str:

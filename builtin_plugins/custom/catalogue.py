@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Kind = Literal["python", "node", "go", "docker"]
 Tool = Literal["wget", "curl", "python", "node", "outside"]
 
 
-@dataclass(frozen=True)
-class Template:
+class Template(NamedTuple):
     """A kind of service.
 
     ``main`` is what the native form runs (below the service's folder). ``compile_first``: the source must be built before

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from builtin_plugins.custom.grammar import dns_label
 
@@ -19,8 +18,7 @@ _STAGE = re.compile(r"^\s*FROM\s+.*\s+AS\s+(\S+)\s*$", re.IGNORECASE | re.MULTIL
 _FILES_OF_NOBODY = {".DS_Store", ".gitkeep"}
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(NamedTuple):
     """What the service is made from: a ready ``image``, or a build ``context`` below the project's root.
 
     ``scaffold``: the folder is missing or empty, so that the template is laid into it. ``stages``: the Dockerfile's named

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 #: What a fault says: the message and what to do.
 Fault = tuple[str, str]
@@ -16,15 +16,14 @@ SHAPE = "name:template[:port][:route]"
 FIRST_PORT = 8000
 
 
-@dataclass(frozen=True)
-class Short:
+class Short(NamedTuple):
     """The short form taken apart. ``port`` is ``None`` where the default stands, ``route`` where none is given."""
 
     name: str = ""
     template: str = ""
     port: int | None = None
     route: str | None = None
-    faults: tuple[Fault, ...] = field(default=())
+    faults: tuple[Fault, ...] = ()
 
 
 def parse(text: str) -> Short:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from builtin_plugins.custom import companions
 from builtin_plugins.custom.catalogue import TEMPLATES, Template, find, is_path, unknown
@@ -24,8 +23,7 @@ _RESERVED = {"nself", "nself-admin", "localhost", "host"}
 _LONGER = {"dev": "DEVELOPMENT", "prod": "PRODUCTION"}
 
 
-@dataclass(frozen=True)
-class Slot:
+class Slot(NamedTuple):
     """One custom service as the user asked for it. ``name`` is the spelling of the user, ``label`` the service's name."""
 
     number: int
@@ -37,7 +35,7 @@ class Slot:
     port_given: bool
     route: str | None
     probe: HttpProbe | ExecProbe | None
-    given: Mapping[str, Value] = field(default_factory=dict)
+    given: Mapping[str, Value] = {}
     """Variables from ``ENV_PASSTHROUGH``, ``ENV_FILE`` and ``ENV``, a later one winning."""
     mounts: tuple[Mount, ...] = ()
     needs: tuple[Need, ...] = ()

@@ -5,17 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 from nself_core.render.atomic import write_atomically
 
 _FILE = "made.json"
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(NamedTuple):
     """Hashes (SHA-256) of the certificate and its authority, the names it covers, and its last second (ISO 8601)."""
 
     chain: str
@@ -28,7 +27,7 @@ class Record:
         return cls(_hash(chain), _hash(authority), names, not_after.isoformat())
 
     def write(self, folder: Path) -> None:
-        write_atomically(folder / _FILE, (json.dumps(asdict(self), indent=1) + "\n").encode(), 0o600)
+        write_atomically(folder / _FILE, (json.dumps(self._asdict(), indent=1) + "\n").encode(), 0o600)
 
     @property
     def unfinished(self) -> bool:

@@ -35,12 +35,10 @@ def load(home: Path) -> tuple[Found, ...]:
         return tuple(Found(**one) for one in stored["plugins"])
     found = tuple(scan(str(home), folders))
     watched = sorted({_watched(one, folders) for one in found} - {""})
-    _write(place, {"key": key, "watched": [[path, _stamp(path)] for path in watched], "plugins": [_plain(one) for one in found]})
+    _write(
+        place, {"key": key, "watched": [[path, _stamp(path)] for path in watched], "plugins": [one._asdict() for one in found]}
+    )
     return found
-
-
-def _plain(one: Found) -> dict[str, Any]:
-    return {name: getattr(one, name) for name in Found.__slots__}
 
 
 def _key(home: str, folders: Sequence[str]) -> dict[str, Any]:

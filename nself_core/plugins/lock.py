@@ -8,16 +8,15 @@ JSON, sorted, so that two people who enable the same plugins get the same bytes:
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from nself_core.plugins.files import write_public
 
 NAME = "plugins.lock"
 
 
-@dataclass(frozen=True, slots=True)
-class Pin:
+class Pin(NamedTuple):
     """One plugin of a project: whether it takes part, and which content was enabled."""
 
     enabled: bool

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 #: Where a plugin was found. ``core``: one of ours; ``entry-point``: a Python distribution; ``store``: installed by
 #: nself below its home; ``linked``: a folder of the user's that nself's home links to.
@@ -36,8 +35,7 @@ class State(StrEnum):
         return self not in {State.UNSIGNED, State.MODIFIED, State.REVOKED}
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """A plugin as discovery found it. With a ``problem`` it is known by name and cannot be used."""
 
     name: str
@@ -47,7 +45,7 @@ class Found:
     folder: str
     """The folder of ``plugin.json``; empty where it was not found."""
     distribution: str
-    manifest: Mapping[str, Any] = field(default_factory=dict)
+    manifest: Mapping[str, Any] = {}
     problem: str = ""
 
     @property
@@ -65,8 +63,7 @@ class Found:
         return tuple(self.manifest.get("depends_on", ()))
 
 
-@dataclass(frozen=True, slots=True)
-class PluginEntry:
+class PluginEntry(NamedTuple):
     """A plugin as this project sees it."""
 
     name: str

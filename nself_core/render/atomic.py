@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 
 
@@ -22,15 +21,15 @@ def stage(path: Path, content: bytes, mode: int, *, sync: bool = True) -> Path:
 
     ``sync`` waits until it is on disk. What can be made again goes without: a hundred waits cost more than a build.
     """
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".new", dir=path.parent)
-    staged = Path(name)
+    staged = path.with_name(f".{path.name}.{os.urandom(6).hex()}.new")
+    handle = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
+            os.fchmod(handle, mode)
             if sync:
-                os.fsync(file.fileno())
-        staged.chmod(mode)
+                os.fsync(handle)
     except BaseException:
         staged.unlink(missing_ok=True)
         raise

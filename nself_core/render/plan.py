@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from hookspecs.errors import UserError
 from hookspecs.models.plan import File
@@ -16,8 +16,7 @@ from nself_core.stack.resolver import ValueResolver
 MASK = "<secret>"
 
 
-@dataclass(frozen=True)
-class Planned:
+class Planned(NamedTuple):
     """One file of the Plan. ``path`` is relative to the project's root."""
 
     path: str

@@ -11,10 +11,11 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hookspecs.patterns import match_pattern
 from nself_core import __version__
 from nself_core.settings.cascade import labels
 from nself_core.settings.declared import AMBIENT
@@ -42,7 +43,7 @@ def take_stamp(workspace: Workspace, record: Record, *, asked: str | None = None
     """The stamp of a build just done. ``asked`` is the environment that ``--env`` named."""
     root, state = workspace.root, workspace.state
     sources = [root / label for label, _ in labels(workspace.environment.name)]
-    names, patterns = _process_names(workspace.loaded, sources)
+    names = sorted(_process_names(workspace.loaded, sources))
     about = root / FOLDER / workspace.environment.name / ABOUT
     inputs = [*sources, about, root / "plugins.lock", *(state / name for name in STATE_INPUTS)]
     reads = sorted({glob for manifest in workspace.plugins.manifests() for glob in manifest.get("reads", ())})
@@ -52,21 +53,16 @@ def take_stamp(workspace: Workspace, record: Record, *, asked: str | None = None
         "plugins": workspace.plugins.fingerprint,
         "inputs": {str(path): signature(path) for path in inputs},
         "reads": {glob: _matches(root, glob) for glob in reads},
-        "environ": {
-            "names": sorted(names),
-            "patterns": sorted(patterns),
-            "digest": environ_digest(os.environ, names, patterns),
-        },
+        "environ": {"names": names, "digest": environ_digest(os.environ, names)},
         "outputs": {path: signature(root / path) for path in [*record.files, *record.once]},
     }
 
 
-def _process_names(loaded: LoadedSettings, sources: Iterable[Path]) -> tuple[set[str], list[str]]:
-    """The process variables that count: declared ones, patterns as expressions, and whatever the files refer to."""
+def _process_names(loaded: LoadedSettings, sources: Iterable[Path]) -> set[str]:
+    """The process variables that count: declared ones (names with braces too), and whatever the files refer to."""
     text = "\n".join(path.read_text(encoding="utf-8", errors="replace") for path in sources if path.is_file())
     referred = set(re.findall(r"\$\{([A-Za-z_][A-Za-z0-9_]*)", text))
-    patterns = loaded.declarations.process_expressions()
-    return {*loaded.declarations.names(), *referred} - AMBIENT | {"NSELF_ENV"}, patterns
+    return {*loaded.declarations.from_process(), *referred} - AMBIENT | {"NSELF_ENV"}
 
 
 def unchanged(root: Path, stamp: Mapping[str, Any], *, asked: str | None, fingerprint: str, environ: Mapping[str, str]) -> bool:
@@ -74,7 +70,7 @@ def unchanged(root: Path, stamp: Mapping[str, Any], *, asked: str | None, finger
     if stamp.get("version") != [__version__, sys.version] or stamp.get("asked") != asked or stamp.get("plugins") != fingerprint:
         return False
     known = stamp["environ"]
-    if environ_digest(environ, known["names"], known["patterns"]) != known["digest"]:
+    if environ_digest(environ, known["names"]) != known["digest"]:
         return False
     if any(signature(Path(path)) != seen for path, seen in stamp["inputs"].items()):
         return False
@@ -83,11 +79,11 @@ def unchanged(root: Path, stamp: Mapping[str, Any], *, asked: str | None, finger
     return all(_matches(root, glob) == seen for glob, seen in stamp["reads"].items())
 
 
-def environ_digest(environ: Mapping[str, str], names: Iterable[str], patterns: Sequence[str]) -> str:
-    """A hash of the process variables that count: names, and expressions that names match."""
+def environ_digest(environ: Mapping[str, str], names: Iterable[str]) -> str:
+    """A hash of the process variables of these names, some of them with braces."""
     wanted = set(names)
-    expression = re.compile("|".join(f"(?:{p})" for p in patterns)) if patterns else None
-    kept = {k: v for k, v in environ.items() if k in wanted or (expression is not None and expression.fullmatch(k))}
+    patterns = [name for name in wanted if "{" in name]
+    kept = {k: v for k, v in environ.items() if k in wanted or any(match_pattern(pattern, k) for pattern in patterns)}
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
 
 

@@ -42,10 +42,11 @@ def compare(root: Path, planned: Iterable[Planned], record: Record) -> Changes:
     """Compare the Plan with what stands in the project. Reads only."""
     changes = Changes()
     paths: set[str] = set()
+    plain: set[Path] = {root}
     for item in planned:
         paths.add(item.path)
         target = root / item.path
-        if target.is_symlink() or any((root / parent).is_symlink() for parent in Path(item.path).parents[:-1]):
+        if target.is_symlink() or _leads_through_link(target.parent, plain):
             raise UserError(
                 f"{item.path} leads through a symbolic link, so nself does not write there",
                 remedy="replace the link with a folder or file of its own",
@@ -72,6 +73,16 @@ def compare(root: Path, planned: Iterable[Planned], record: Record) -> Changes:
         if on_disk is not None and record.ours(path, on_disk):
             changes.delete.append(path)
     return changes
+
+
+def _leads_through_link(folder: Path, plain: set[Path]) -> bool:
+    """Whether a folder or one above it is a symbolic link. ``plain``: those known to be none, at first the root."""
+    while folder not in plain:
+        if folder.is_symlink():
+            return True
+        plain.add(folder)
+        folder = folder.parent
+    return False
 
 
 def _once(item: Planned, on_disk: str | None, record: Record, changes: Changes) -> None:
@@ -104,11 +115,14 @@ def apply(root: Path, state: Path, changes: Changes, planned: Sequence[Planned],
         )
     saved = _save_edited(root, state, changes.edited) if changes.edited else None
     staged: list[tuple[Path, Path]] = []
+    made: set[Path] = set()
     target = root
     try:
         for item in changes.writes:
             target = root / item.path
-            _make_parents(target, private=item.path.startswith(".nself/"))
+            if target.parent not in made:
+                target.parent.mkdir(parents=True, exist_ok=True, mode=0o700 if item.path.startswith(".nself/") else 0o755)
+                made.add(target.parent)
             staged.append((stage(target, item.content, item.mode, sync=item.once), target))
         record.announce(state, {item.path: item.digest for item in changes.writes if not item.once})
         for source, target in staged:
@@ -160,10 +174,6 @@ def _save_edited(root: Path, state: Path, paths: Iterable[str]) -> Path:
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(root / path, copy)
     return place
-
-
-def _make_parents(target: Path, *, private: bool) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700 if private else 0o755)
 
 
 def _prune(root: Path, folder: Path) -> None:

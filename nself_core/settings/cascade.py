@@ -8,9 +8,8 @@ count only where the environment in force is the one their ``ENV=`` names, but f
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from nself_core.settings import dotenv
 from nself_core.settings.environment import FOLDER, InForce, named_in
@@ -22,8 +21,7 @@ Kind = Literal["base", "shared", "secrets", "machine"]
 ALWAYS = frozenset({"PROJECT_NAME"})
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(NamedTuple):
     """One file of the cascade as read.
 
     ``left_out`` says why nothing but ``PROJECT_NAME`` counts; empty where the file counts in full.
@@ -38,13 +36,12 @@ class Layer:
         return self.file.label
 
 
-@dataclass(frozen=True, slots=True)
-class Cascade:
+class Cascade(NamedTuple):
     """The layers of one environment, lowest first, with what was found while reading them."""
 
     in_force: InForce
     layers: tuple[Layer, ...]
-    problems: tuple[Problem, ...] = field(default=())
+    problems: tuple[Problem, ...] = ()
 
 
 def secrets_path(root: Path, environment: str) -> Path:

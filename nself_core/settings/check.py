@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nself_core.settings import strength, unknown
 from nself_core.settings.coerce import InvalidError, coerce
@@ -24,8 +24,7 @@ _GENERIC_TYPES = {"_REPLICAS": "int", "_MEMORY_LIMIT": "size", "_CPU_LIMIT": "fl
 _SECRET_WORDS = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN|(^|_)KEY(_|$)|CREDENTIAL|PRIVATE")
 
 
-@dataclass(frozen=True, slots=True)
-class Typed:
+class Typed(NamedTuple):
     """A typed value and where it came from; ``source`` also ``default`` or ``generated``."""
 
     value: Any

@@ -8,27 +8,25 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from hookspecs.patterns import match_pattern, pattern_text
+from hookspecs.patterns import match_pattern
 
 #: Never taken from the process environment: other programs set these for themselves.
 AMBIENT = frozenset({"DEBUG", "ENV", "PORT", "LOG_LEVEL"})
 #: Steer nself itself, from the process environment alone: they are no settings of a project.
 CONTROL = frozenset({"NSELF_ENV", "TARGET_ENV", "NSELF_HOME", "NSELF_DEBUG", "NO_COLOR"})
 
-#: Ends of names that mean the same for every service, as an expression.
-GENERIC_ENDS = "_(?:REPLICAS|MEMORY_LIMIT|MEM_LIMIT|MEMORY|CPU_LIMIT|CPU|IMAGE)"
+#: Ends of names that mean the same for every service.
+GENERIC_ENDS = ("_REPLICAS", "_MEMORY_LIMIT", "_MEM_LIMIT", "_MEMORY", "_CPU_LIMIT", "_CPU", "_IMAGE")
 #: A service is known by one of these settings of its own.
 KNOWN_BY = ("_ENABLED", "_VERSION", "_PORT")
 
 _CORE = Path(__file__).parent.parent / "core.json"
 
 
-@dataclass(frozen=True, slots=True)
-class Spelling:
+class Spelling(NamedTuple):
     """Another name of a setting, as in the manifest's ``aliases``."""
 
     name: str
@@ -37,15 +35,14 @@ class Spelling:
     preferred: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Declared:
+class Declared(NamedTuple):
     """A declared setting. ``name`` may hold braces; ``owner`` is the plugin. Fields as in ``hookspecs`` ``Setting``."""
 
     name: str
     owner: str
     type: str = "string"
     default: str | None = None
-    defaults: Mapping[str, str] = field(default_factory=dict)
+    defaults: Mapping[str, str] = {}
     help: str = ""
     secret: bool = False
     generate: int | None = None
@@ -72,8 +69,7 @@ class Declared:
         return self.defaults.get(cls, self.default)
 
 
-@dataclass(frozen=True, slots=True)
-class Meaning:
+class Meaning(NamedTuple):
     """What a written name sets: the canonical name, its declaration, and the spelling used where it is not the name itself."""
 
     name: str
@@ -185,12 +181,12 @@ class Declarations:
         """Every name with braces."""
         return [declared.name for declared in self._patterns]
 
-    def process_expressions(self) -> list[str]:
-        """Expressions that a variable of the process environment matches in full where it counts without being named exactly."""
+    def from_process(self) -> set[str]:
+        """The names, some with braces, under which a process variable counts without being referred to."""
         services = {name.removesuffix(end) for name in self._exact for end in KNOWN_BY if name.endswith(end)}
-        generic = "(?:" + "|".join(sorted(map(re.escape, services))) + ")" + GENERIC_ENDS
         spellings = [spelling.name for spelling, _ in self._spelling_patterns]
-        return [*(pattern_text(name) for name in [*self.patterns(), *spellings]), *([generic] if services else ())]
+        generic = (service + end for service in services for end in GENERIC_ENDS)
+        return {*self.names(), *self.patterns(), *spellings, *generic} - AMBIENT
 
     def owner_elsewhere(self, name: str, *, prefixes: bool = True) -> str | None:
         """The command that would bring the plugin which reads a variable nobody here declares.

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import io
 import re
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from nself_core.settings.problems import Problem
 
@@ -20,8 +20,7 @@ _LARGEST = 1 << 20
 """Bytes. A settings file beyond this is something else."""
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One assignment as written: ``value`` before ``${}`` is replaced; ``literal`` where single quotes forbid that."""
 
     name: str
@@ -30,14 +29,13 @@ class Line:
     literal: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class DotenvFile:
+class DotenvFile(NamedTuple):
     """A parsed file. ``label`` is its path as messages show it, relative to the project."""
 
     label: str
     lines: tuple[Line, ...] = ()
     problems: tuple[Problem, ...] = ()
-    digest_input: bytes = field(default=b"", repr=False)
+    digest_input: bytes = b""
 
     def last(self, name: str) -> Line | None:
         """The last assignment of a name: within one file the later line wins."""

@@ -9,9 +9,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from hookspecs.errors import UserError
 
@@ -39,8 +38,7 @@ ABOUT = "environment.json"
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,28}[a-z0-9])?\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class InForce:
+class InForce(NamedTuple):
     """The environment, its class, and what chose it (``--env``, ``NSELF_ENV``, ``nself env switch``, ``.env:3``, ``default``)."""
 
     name: str

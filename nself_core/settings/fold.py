@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from nself_core.settings.declared import Declarations, Meaning
+from nself_core.settings.declared import GENERIC_ENDS, Declarations, Meaning
 from nself_core.settings.problems import Problem
 
 #: Ends of names that mean the same for every service, with the canonical end first.
@@ -23,11 +23,10 @@ GENERIC = {
     "_CPU": "_CPU_LIMIT",
     "_IMAGE": "_IMAGE",
 }
-_GENERIC = re.compile(r"([A-Z][A-Z0-9_]*?)(_REPLICAS|_MEMORY_LIMIT|_MEM_LIMIT|_MEMORY|_CPU_LIMIT|_CPU|_IMAGE)\Z")
+_GENERIC = re.compile(rf"([A-Z][A-Z0-9_]*?)({'|'.join(GENERIC_ENDS)})\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One setting as one source gives it. ``raw`` is before ``${}`` is replaced; ``spelling`` is the name as written."""
 
     name: str
@@ -44,8 +43,7 @@ class Entry:
         return f"{self.source}:{self.line}" if self.line else self.source
 
 
-@dataclass(slots=True)
-class Folded:
+class Folded(NamedTuple):
     """What one source gives, by canonical name, and what was found on the way."""
 
     entries: dict[str, Entry]

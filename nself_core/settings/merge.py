@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from nself_core.settings import coerce
 from nself_core.settings.cascade import ALWAYS, Cascade, Layer
@@ -18,8 +19,7 @@ PROCESS = "environment"
 """The source of what the process environment gives."""
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """What one source says about a setting, and why it does not count (empty where it may)."""
 
     entry: Entry
@@ -156,7 +156,7 @@ class _Merger:
             del self.out.winners[name]
             counts = names[environment] == self.cascade.in_force.name
             ignored = "" if counts else f"it is for {names[environment]}, and {self.cascade.in_force.name} is in force"
-            meant = replace(entry, name=meanings[0].name)
+            meant = entry._replace(name=meanings[0].name)
             self.out.candidates.setdefault(meant.name, []).append(Candidate(meant, ignored))
             if counts:
                 self.out.winners[meant.name] = meant

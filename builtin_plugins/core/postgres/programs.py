@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import os
 import secrets
@@ -111,6 +110,8 @@ def _unpack(program: Path, target: Path, uid: int | None, gid: int | None) -> No
 
 def _mend_uuid_ossp(folder: Path) -> None:
     """Put the same functions in SQL in its place where the machine lacks the library that the compiled module needs."""
+    import ctypes  # the module costs more than anything else here, and every build reads this file
+
     extensions = next(folder.glob("share/**/uuid-ossp.control")).parent
     try:
         ctypes.CDLL("libossp-uuid.so.16" if sys.platform == "linux" else "libossp-uuid.16.dylib")

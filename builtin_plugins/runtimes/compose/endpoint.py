@@ -11,8 +11,8 @@ import json
 import os
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 USUAL = "unix:///var/run/docker.sock"
@@ -23,8 +23,7 @@ class ContextError(Exception):
     """The chosen docker context cannot be used; the text says why and what to do."""
 
 
-@dataclass(frozen=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     url: str
     context: str = ""
     """The docker context it came from, empty for DOCKER_HOST and the usual socket."""

@@ -14,6 +14,7 @@ import tempfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 from hookspecs import UserError
 
@@ -25,8 +26,7 @@ UNPRIVILEGED = ("nself", "nobody")
 _SOCKET_LIMIT = 90  # sun_path takes 104 bytes on macOS, 108 on Linux; the supervisor binds "<path>.<pid>" first
 
 
-@dataclass(frozen=True)
-class User:
+class User(NamedTuple):
     name: str
     uid: int
     gid: int

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
+import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -149,16 +148,16 @@ def test_two_plugins_may_not_render_one_path() -> None:
 
 def test_a_full_disk_leaves_everything_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     build(tmp_path, File(path="a.conf", content="one\n"), File(path="b.conf", content="one\n"))
-    real = tempfile.mkstemp
+    real = os.fchmod
     calls = []
 
-    def full(**place: Any) -> tuple[int, str]:
-        calls.append(place)
+    def full(handle: int, mode: int) -> None:  # called once a file's content was handed to the kernel
+        calls.append(handle)
         if len(calls) == 2:
             raise OSError(28, "No space left on device")
-        return real(**place)
+        real(handle, mode)
 
-    monkeypatch.setattr(tempfile, "mkstemp", full)
+    monkeypatch.setattr(os, "fchmod", full)
     with pytest.raises(UserError, match="No space left on device"):
         build(tmp_path, File(path="a.conf", content="two\n"), File(path="b.conf", content="two\n"))
     monkeypatch.undo()
