@@ -63,7 +63,7 @@ async def test_an_event_is_stored_once_and_handled_as_it_came(pool: asyncpg.Pool
     assert not {"authorization", "x-hub-signature-256"} & set(seen[0].headers)
     # it is known ever after
     assert (await http.post("/webhooks/demo", content=body, headers=github(body))).status_code == 200
-    assert len(await Events(pool).list()) == 2
+    assert len(await Events(pool).newest()) == 2
 
 
 async def _count(pool: asyncpg.Pool, state: str, wanted: int) -> Any:
@@ -76,4 +76,4 @@ async def test_many_at_once_are_all_stored(pool: asyncpg.Pool, http: httpx.Async
         return (await http.post("/webhooks/demo", content=body, headers=github(body, str(number % 150)))).status_code
 
     assert set(await asyncio.gather(*[post(n) for n in range(200)])) == {200}
-    assert len(await Events(pool).list(limit=999)) == 150
+    assert len(await Events(pool).newest(limit=999)) == 150

@@ -97,7 +97,7 @@ async def test_a_raise_retries_with_growing_delay_then_it_is_dead(pool: asyncpg.
     row = await state(pool, number)
     assert attempts == [1, 2, 3]
     assert row["error"] == "RuntimeError: no luck today"
-    assert [r.id for r in await Records(pool).list(state="dead")] == [int(number)]
+    assert [r.id for r in await Records(pool).newest(state="dead")] == [int(number)]
     delays = [growing(n) for n in (1, 2, 3, 9, 99)]
     assert delays == sorted(delays)
     assert delays[-1] < 7 * 3600
@@ -173,7 +173,7 @@ async def test_in_a_transaction_a_job_is_queued_only_if_that_commits(pool: async
         async with pool.acquire() as connection, connection.transaction():
             await Queue(pool).enqueue("p", "work", {}, connection=connection)
             raise ZeroDivisionError
-    assert await Records(pool).list() == []
+    assert await Records(pool).newest() == []
 
 
 async def test_a_payload_must_be_json_of_bounded_size(pool: asyncpg.Pool) -> None:

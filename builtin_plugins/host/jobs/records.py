@@ -66,7 +66,7 @@ class Records:
     def __init__(self, connection: asyncpg.Connection | asyncpg.Pool) -> None:
         self._on = connection
 
-    async def list(self, *, plugin: str = "", name: str = "", state: State | None = None, limit: int = 50) -> list[Record]:
+    async def newest(self, *, plugin: str = "", name: str = "", state: State | None = None, limit: int = 50) -> list[Record]:
         """Newest first; webhooks stand in a list of their own (`webhooks.Events`)."""
         rows = await self._on.fetch(_LIST, plugin, name, state, limit)
         return [Record(**dict(row)) for row in rows]

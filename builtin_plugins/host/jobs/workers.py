@@ -68,7 +68,7 @@ class Workers:
         self._running: dict[int, tuple[Claimed, asyncio.Task[None]]] = {}
         self._ends: list[End] = []
         self._wake, self._ended, self._stopping = asyncio.Event(), asyncio.Event(), asyncio.Event()
-        self._listener: asyncpg.Connection | None = None
+        self._listener: asyncpg.pool.PoolConnectionProxy[asyncpg.Record] | None = None
         self.serve(handlers)
 
     def serve(self, handlers: Mapping[tuple[str, str], Job | Task]) -> None:

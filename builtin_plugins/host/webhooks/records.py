@@ -60,7 +60,7 @@ class Events:
     def __init__(self, connection: asyncpg.Connection | asyncpg.Pool) -> None:
         self._on = connection
 
-    async def list(
+    async def newest(
         self, *, plugin: str = "", source: str = "", kind: str = "", state: State | None = None, limit: int = 50
     ) -> list[Received]:
         """Newest first."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import binascii
 import hashlib
 import hmac
 from collections.abc import Callable, Iterable, Sequence
@@ -14,31 +15,34 @@ import orjson
 
 from hookspecs.models.manifest import Webhook
 
+_FORM = b"application/x-www-form-urlencoded"
+
 
 class RefusedError(Exception):
     """The request is not what it claims to be, or not provably so; the text is short and says nothing of the secret."""
 
 
-@dataclass(slots=True)
 class Delivery:
     """A request as it came: header names in lower case, the body raw, the URL as the sender wrote it."""
 
-    headers: Sequence[tuple[bytes, bytes]]
-    body: bytes
-    url: str = ""
-    _parsed: Any = None
+    __slots__ = ("_doubled", "_fields", "body", "headers", "is_form", "url")
+
+    def __init__(self, headers: Sequence[tuple[bytes, bytes]], body: bytes = b"", url: str = "") -> None:
+        self.headers = dict(headers)
+        self.body, self.url = body, url
+        self._fields: dict[str, Any] | None = None
+        self._doubled: set[bytes] | None = None
+        if len(self.headers) != len(headers):
+            names = [name for name, _ in headers]
+            self._doubled = {name for name in names if names.count(name) > 1}
+        self.is_form = self.headers.get(b"content-type", b"").startswith(_FORM)
 
     def find(self, name: bytes) -> str:
         """A header's value, empty where it is missing. Refused where it is there twice, or is not plain ASCII."""
-        found = b""
-        seen = False
-        for key, value in self.headers:
-            if key == name:
-                if seen:
-                    raise RefusedError(f"{name.decode()} is given more than once")
-                found, seen = value, True
+        if self._doubled is not None and name in self._doubled:
+            raise RefusedError(f"{name.decode()} is given more than once")
         try:
-            return found.decode("ascii")
+            return self.headers.get(name, b"").decode("ascii")
         except UnicodeDecodeError:
             raise RefusedError(f"{name.decode()} holds other than ASCII") from None
 
@@ -50,20 +54,14 @@ class Delivery:
         return found
 
     @property
-    def is_form(self) -> bool:
-        """Whether the body is a form."""
-        return self.find(b"content-type").partition(";")[0].strip().lower() == "application/x-www-form-urlencoded"
-
-    @property
     def fields(self) -> dict[str, Any]:
         """The body as an object: JSON, or a form's fields (the last of a name). JSON that is no object stands under ``data``.
 
         ``ValueError`` for a body that is neither.
         """
-        if self._parsed is None:
-            self._parsed = read(self.body, form=self.is_form)
-        found: dict[str, Any] = self._parsed
-        return found
+        if self._fields is None:
+            self._fields = read(self.body, form=self.is_form)
+        return self._fields
 
 
 def read(body: bytes, *, form: bool) -> dict[str, Any]:
@@ -126,7 +124,7 @@ def check_time(signed: str, now: float, tolerance: float) -> None:
 def hexadecimal(text: str) -> bytes:
     """Bytes of exactly the hexadecimal form; nothing (which matches no signature) for anything else."""
     try:
-        return bytes.fromhex(text) if not any(map(str.isspace, text)) else b""
+        return binascii.unhexlify(text)
     except ValueError:
         return b""
 
