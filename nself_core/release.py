@@ -26,15 +26,6 @@ def is_release() -> bool:
     return (SITE / KEY_MODULE).is_file()
 
 
-def official() -> bool:
-    """Whether the project's release key signed it; ``False`` in a checkout and for a build without that key."""
-    try:
-        from nself_core import _release  # type: ignore[attr-defined,unused-ignore]  # written by the build
-    except ImportError:
-        return False
-    return bool(_release.OFFICIAL)
-
-
 @lru_cache(maxsize=1)
 def signed_list() -> SignedList | None:
     """The release's list, its signature verified once per process; ``None`` in a checkout. ``ListError`` where it is false."""

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PARTS = ("pyproject.toml", "README.md", "LICENSE", "hookspecs", "nself_core", "builtin_plugins")
+PARTS = (
+    "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE", "scripts", "registry", "hookspecs", "nself_core", "builtin_plugins",
+)  # fmt: skip
 
 
 def build_wheel(source: Path, into: Path) -> Path:
-    """Build the wheel of a distribution whose folder is ``source``. Only the build backend comes from a package index."""
-    pip(sys.executable, "wheel", "--no-deps", "--wheel-dir", str(into), str(source))
+    """Build the wheel of a distribution whose folder is ``source``, with what the environment of the tests has."""
+    pip(sys.executable, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(into), str(source))
     (made,) = into.glob("*.whl")
     return made
 

@@ -12,8 +12,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments in (["version"], ["--version"]) and "_NSELF_COMPLETE" not in os.environ:
         from nself_core import __version__
+        from nself_core.edition import note
 
-        print(f"nself {__version__}")  # noqa: T201  click is not imported for this
+        print(f"nself {__version__}{note()}")  # noqa: T201  click is not imported for this
         return 0
     return _run(arguments)
 

@@ -49,7 +49,12 @@ def keygen(home: Path, publisher: str) -> SigningKey:
 def load_key(home: Path, publisher: str) -> SigningKey:
     """The publisher's private key; ``UserError`` where there is none or others can read it."""
     place = _private(home, check_publisher(publisher))
-    return SigningKey(publisher, _seed(_read_private(place, f"nself plugin keygen {publisher}"), place))
+    return SigningKey(publisher, read_pem(place, f"nself plugin keygen {publisher}"))
+
+
+def read_pem(place: Path, remedy: str = "") -> bytes:
+    """The 32 bytes of the ed25519 key in a PEM file; ``UserError`` where there is none or others can read it."""
+    return _seed(_read_private(place, remedy), place)
 
 
 def shared_key(home: Path, publisher: str) -> SigningKey:

@@ -69,7 +69,7 @@ def pack(source: Path, into: Path, finish: Callable[[Path], None] | None = None)
     files |= _info(f"{stem}.dist-info", distribution, version, name, module, manifest, project)
     into.mkdir(parents=True, exist_ok=True)
     wheel = into / f"{stem}-py3-none-any.whl"
-    _write(wheel, files, f"{stem}.dist-info/RECORD")
+    write_wheel(wheel, files, f"{stem}.dist-info/RECORD")
     return wheel
 
 
@@ -130,7 +130,8 @@ def _info(
     return {f"{info}/{file}": ("\n".join(lines) + "\n").encode() for file, lines in texts.items()}
 
 
-def _write(wheel: Path, files: Mapping[str, bytes], record: str) -> None:
+def write_wheel(wheel: Path, files: Mapping[str, bytes], record: str) -> None:
+    """Write a wheel of these files; ``record`` is the path of its RECORD, which is made here."""
     lines = [f"{path},sha256={_digest(data)},{len(data)}" for path, data in sorted(files.items())]
     content = {**dict(sorted(files.items())), record: ("\n".join([*lines, f"{record},,"]) + "\n").encode()}
     with zipfile.ZipFile(wheel, "w") as archive:

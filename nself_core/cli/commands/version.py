@@ -10,6 +10,7 @@ import click
 from nself_core import __version__
 from nself_core.cli.options import json_option
 from nself_core.cli.output import print_json, say
+from nself_core.edition import edition, note
 
 
 @click.command(epilog="\b\nExamples:\n  nself version\n  nself version --json")
@@ -18,7 +19,13 @@ def command(as_json: bool) -> None:
     """Print the version; with --json also the Python and the machine it runs on."""
     if as_json:
         print_json(
-            {"nself": __version__, "python": platform.python_version(), "platform": sys.platform, "machine": platform.machine()}
+            {
+                "nself": __version__,
+                "edition": edition(),
+                "python": platform.python_version(),
+                "platform": sys.platform,
+                "machine": platform.machine(),
+            }
         )
     else:
-        say(f"nself {__version__}")
+        say(f"nself {__version__}{note()}")
