@@ -92,6 +92,7 @@ if TYPE_CHECKING:
     from hookspecs.models.stack import PortMap as PortMap
     from hookspecs.models.stack import Stack as Stack
     from hookspecs.models.stack import Unavailable as Unavailable
+    from hookspecs.models.values import Frontends as Frontends
     from hookspecs.models.values import Get as Get
     from hookspecs.models.values import Join as Join
     from hookspecs.models.values import Place as Place
@@ -168,6 +169,7 @@ _MODULE_OF = {
     "PortMap": "stack",
     "Stack": "stack",
     "Unavailable": "stack",
+    "Frontends": "values",
     "Get": "values",
     "Join": "values",
     "Place": "values",

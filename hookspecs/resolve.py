@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hookspecs.models.stack import Stack
-from hookspecs.models.values import Get, Join, Part, Place, Program, Ref, Secret, Value
+from hookspecs.models.values import Frontends, Get, Join, Part, Place, Program, Ref, Secret, Value
 
 _DEEPEST = 8  # attributes that refer to attributes: deeper is a circle
 
@@ -51,6 +51,8 @@ def _parts(stack: Stack, service: str, value: Part, instance: int, depth: int) -
                 yield from _parts(stack, service, part, instance, depth)
         case Ref():
             yield _reference(stack, service, value, instance)
+        case Frontends():
+            yield _frontends(stack, value)
         case Get():
             yield from _attribute(stack, value, depth)
 
@@ -65,6 +67,14 @@ def _attribute(stack: Stack, value: Get, depth: int) -> Iterator[Part]:
     if value.default is None:
         raise _AbsentError
     yield value.default
+
+
+def _frontends(stack: Stack, value: Frontends) -> str:
+    numbered = sorted((route.frontend, stack.public_url(route)) for route in stack.routes if route.frontend is not None)
+    urls = [url for _, url in numbered][: 1 if value.first else None]
+    if not urls and value.default is None:
+        raise _AbsentError
+    return value.before + ",".join(urls) if urls else value.default or ""
 
 
 def _reference(stack: Stack, service: str, ref: Ref, instance: int) -> str:

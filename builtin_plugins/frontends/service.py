@@ -81,6 +81,7 @@ def _route(project: Project, slot: int, name: str, target: ServiceTarget | HostT
         target=target,
         websocket=target.kind in {"host", "service"},
         rate_zone="static",
+        frontend=slot,
         label=project.settings[f"FRONTEND_APP_{slot}_DISPLAY_NAME"] or name,
     )
 

@@ -58,6 +58,8 @@ class Route(Model):
     """Only from loopback and private networks (admin pages, metrics)."""
     label: str = ""
     """What ``nself urls`` calls it."""
+    frontend: int | None = Field(default=None, ge=1)
+    """Number of the frontend that answers there: a page of the project's own, which sign-in may lead back to."""
 
 
 class CertificateRequest(Model):

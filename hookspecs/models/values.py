@@ -55,6 +55,19 @@ class Get(Model):
     default: str | None = None
 
 
+class Frontends(Model):
+    """Public addresses of the project's frontends (routes with ``frontend``) by their number, joined by commas.
+
+    ``first`` takes the first one alone; ``before`` is put in front. Where there is none the value is ``default`` alone;
+    ``None`` leaves the whole variable out.
+    """
+
+    kind: Literal["frontends"] = "frontends"
+    first: bool = False
+    before: str = ""
+    default: str | None = None
+
+
 class Place(Model):
     """A folder or file of this service under the native runtime, as an absolute path.
 
@@ -92,7 +105,7 @@ class Join(Model):
         return cls(parts=parts)
 
 
-Part = str | Annotated[Secret | Ref | Get | Place | Program | Join, Field(discriminator="kind")]
+Part = str | Annotated[Secret | Ref | Get | Frontends | Place | Program | Join, Field(discriminator="kind")]
 Value = Part
 
 Join.model_rebuild()

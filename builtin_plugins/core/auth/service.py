@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from hookspecs import (
     Capability,
+    Frontends,
     Get,
     HttpProbe,
     Image,
@@ -43,7 +44,7 @@ _JWT_OPTIONS = {
 
 #: Variables that the service knows by the very name of the setting.
 _SAME_NAME = (
-    "AUTH_CLIENT_URL", "AUTH_ACCESS_TOKEN_EXPIRES_IN", "AUTH_REFRESH_TOKEN_EXPIRES_IN", "AUTH_DISABLE_NEW_USERS",
+    "AUTH_ACCESS_TOKEN_EXPIRES_IN", "AUTH_REFRESH_TOKEN_EXPIRES_IN", "AUTH_DISABLE_NEW_USERS",
     "AUTH_ANONYMOUS_USERS_ENABLED", "AUTH_EMAIL_SIGNIN_EMAIL_VERIFIED_REQUIRED", "AUTH_EMAIL_PASSWORDLESS_ENABLED",
     "AUTH_OTP_EMAIL_ENABLED", "AUTH_PASSWORD_MIN_LENGTH", "AUTH_PASSWORD_HIBP_ENABLED", "AUTH_MFA_ENABLED",
     "AUTH_WEBAUTHN_ENABLED", "AUTH_WEBAUTHN_RP_ID", "AUTH_WEBAUTHN_RP_ORIGINS", "AUTH_ACCESS_CONTROL_ALLOWED_EMAILS",
@@ -142,6 +143,7 @@ def _environment(project: Project) -> dict[str, Value | None]:
         "AUTH_HOST": "0.0.0.0",  # noqa: S104  inside its container
         "AUTH_PORT": "4000",
         "AUTH_SERVER_URL": settings["AUTH_SERVER_URL"] or Ref(service=NAME, audience="public"),
+        "AUTH_CLIENT_URL": _client(project),
         "AUTH_DISABLE_SIGNUP": str(not settings["AUTH_SIGNUP_ENABLED"]).lower(),
         "AUTH_ACCESS_CONTROL_ALLOWED_REDIRECT_URLS": _redirects(project),
         "AUTH_MFA_TOTP_ISSUER": settings["AUTH_MFA_TOTP_ISSUER"] or project.name,
@@ -168,13 +170,25 @@ def _jwt_secret(project: Project) -> Join:
     return Join.of(*parts, "}")
 
 
-def _redirects(project: Project) -> str | None:
+def _client(project: Project) -> Value:
+    """Where sign-in leads unless it is told: as set, else the first frontend's own address."""
+    settings = project.settings
+    chosen = str(settings["AUTH_CLIENT_URL"])
+    return chosen if settings.is_provided("AUTH_CLIENT_URL") else Frontends(first=True, default=chosen)
+
+
+def _redirects(project: Project) -> Value:
+    """The addresses that are set, and the frontends' own: in dev their usual dev server's, too."""
     settings = project.settings
     allowed = [
         *(settings["AUTH_ACCESS_CONTROL_ALLOWED_REDIRECT_URLS"] or ()),
         *(settings["AUTH_EXTRA_REDIRECT_URLS"] or ()),
     ]
-    return ",".join(dict.fromkeys(allowed)) or None
+    if project.environment.is_dev:
+        allowed.append(str(settings["AUTH_CLIENT_URL"]))
+    if not allowed:
+        return Frontends()
+    return Join.of(",".join(dict.fromkeys(allowed)), Frontends(before=",", default=""))
 
 
 def _providers(project: Project) -> dict[str, Value | None]:

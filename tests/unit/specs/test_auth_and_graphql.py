@@ -138,3 +138,24 @@ def test_the_health_of_auth_is_asked_below_its_prefix(tmp_path: Path) -> None:
     service = Workspace.open(start=tmp_path).stack("compose").find("auth")
     assert service is not None and service.probe is not None
     assert service.probe.path == "/v1/healthz"
+
+
+FRONTENDS = "FRONTEND_APP_2_NAME=admin\nFRONTEND_APP_1_NAME=shop\nNGINX_SSL_PORT=443\n"
+
+
+@pytest.mark.parametrize(
+    ("settings", "client", "allowed"),
+    [
+        ("", "http://localhost:3000", "http://localhost:3000"),
+        (FRONTENDS, "https://shop.example.test", "http://localhost:3000,https://shop.example.test,https://admin.example.test"),
+        (
+            FRONTENDS + "AUTH_CLIENT_URL=https://x.test\nAUTH_EXTRA_REDIRECT_URLS=app://in\n",
+            "https://x.test",
+            "app://in,https://x.test,https://shop.example.test,https://admin.example.test",
+        ),
+    ],
+)
+def test_sign_in_leads_back_to_the_frontends(tmp_path: Path, settings: str, client: str, allowed: str) -> None:
+    found = environment(tmp_path, "auth", settings)
+    assert found["AUTH_CLIENT_URL"] == client
+    assert found["AUTH_ACCESS_CONTROL_ALLOWED_REDIRECT_URLS"] == allowed
