@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
 
-from builtin_plugins.core.auth.server.sms import SmsError
+import pytest
+
+from builtin_plugins.core.auth.server.settings import SettingsError
 
 from .harness import Harness
+from .sms_gateway import SmsGateway
 
-SENT: list[tuple[str, str]] = []
 
-
-async def fake_sms(_settings: Any, _http: Any, number: str, text: str) -> None:
-    """A provider as a plugin would bring it."""
-    if number.endswith("999"):
-        raise SmsError("no such number")
-    SENT.append((number, text))
+@pytest.fixture
+def gateway() -> Iterator[SmsGateway]:
+    made = SmsGateway()
+    yield made
+    made.stop()
 
 
 async def test_link(start) -> None:
@@ -63,12 +64,11 @@ async def test_code_by_mail(start) -> None:
     assert (await harness.post("/signin/otp/email/verify", {"email": "ada@example.com", "otp": code})).status_code == 400
 
 
-async def test_code_by_sms(start) -> None:
-    harness = await start(AUTH_SMS_PASSWORDLESS_ENABLED="true", AUTH_SMS_PROVIDER=f"{__name__}:fake_sms")
-    SENT.clear()
+async def test_code_by_sms(start, gateway: SmsGateway) -> None:
+    harness = await start(**gateway.variables())
     number = "+4915112345"
     assert (await harness.post("/signin/passwordless/sms", {"phoneNumber": number})).json() == "OK"
-    code = SENT[-1][1].rstrip(".").split()[-1]
+    code = gateway.code(number)
     answer = await harness.post("/signin/passwordless/sms/otp", {"phoneNumber": number, "otp": "no"})
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid-otp")
     answer = await harness.post("/signin/passwordless/sms/otp", {"phoneNumber": number, "otp": code})
@@ -77,8 +77,22 @@ async def test_code_by_sms(start) -> None:
     assert "email" not in user
 
 
-async def test_sms_not_taken(start) -> None:
-    harness = await start(AUTH_SMS_PASSWORDLESS_ENABLED="true", AUTH_SMS_PROVIDER=f"{__name__}:fake_sms")
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AUTH_SMS_PROVIDER", "pigeon"),
+        ("AUTH_SMS_WEBHOOK_URL", ""),
+        ("AUTH_SMS_WEBHOOK_SECRET", "whsec_short"),
+        ("AUTH_SMS_WEBHOOK_SECRET", ""),
+    ],
+)
+async def test_sms_settings_are_checked_at_the_start(start, gateway: SmsGateway, name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=name):
+        await start(**{**gateway.variables(), name: value})
+
+
+async def test_sms_not_taken(start, gateway: SmsGateway) -> None:
+    harness = await start(**gateway.variables())
     answer = await harness.post("/signin/passwordless/sms", {"phoneNumber": "+49151999"})
     assert (answer.status_code, answer.json()["error"]) == (400, "cannot-send-sms")
     assert await harness.db.fetchval("SELECT count(*) FROM auth.users") == 0

@@ -118,6 +118,8 @@ class Settings(BaseModel):
     sms_passwordless_enabled: bool = Field(False, alias="AUTH_SMS_PASSWORDLESS_ENABLED")
     sms_provider: str = Field("", alias="AUTH_SMS_PROVIDER")
     sms_test_phone_numbers: Csv = Field((), alias="AUTH_SMS_TEST_PHONE_NUMBERS")
+    sms_webhook_url: str = Field("", alias="AUTH_SMS_WEBHOOK_URL")
+    sms_webhook_secret: str = Field("", alias="AUTH_SMS_WEBHOOK_SECRET", repr=False)
     sms_twilio_account_sid: str = Field("", alias="AUTH_SMS_TWILIO_ACCOUNT_SID")
     sms_twilio_auth_token: str = Field("", alias="AUTH_SMS_TWILIO_AUTH_TOKEN", repr=False)
     sms_twilio_messaging_service_id: str = Field("", alias="AUTH_SMS_TWILIO_MESSAGING_SERVICE_ID")
