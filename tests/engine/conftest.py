@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from .servers import Engine, Postgres, running_engine, running_postgres
+from .webhooks import Hook
 
 SCHEMA = """
 CREATE TABLE author (id serial PRIMARY KEY, name text UNIQUE, score int);
@@ -79,3 +80,11 @@ def engine(postgres: Postgres) -> Iterator[Engine]:
     with running_engine(postgres.url) as running:
         prepare(running)
         yield running
+
+
+@pytest.fixture
+def hook() -> Iterator[Hook]:
+    """A server for the engine to call."""
+    made = Hook()
+    yield made
+    made.stop()

@@ -112,3 +112,19 @@ def test_unauthorized_role_and_wrong_configuration() -> None:
             authenticator(secret)
     with pytest.raises(ConfigError, match="SERVER_PORT"):
         read({"HASURA_GRAPHQL_DATABASE_URL": "x", "HASURA_GRAPHQL_SERVER_PORT": "many"})
+
+
+def test_a_replaced_key_counts_until_its_end() -> None:
+    new, old = "n" * 40, "o" * 40
+
+    def ask_with_old(not_after: float) -> Any:
+        previous = json.dumps([{"type": "HS256", "key": old, "not_after": not_after}])
+        auth = authenticator({"type": "HS256", "key": new}, HASURA_GRAPHQL_JWT_SECRETS=previous)
+        assert ask(auth, authorization=f"Bearer {token(OctKey.import_key(new), 'HS256')}").role == "user"
+        return ask(auth, authorization=f"Bearer {token(OctKey.import_key(old), 'HS256')}")
+
+    assert ask_with_old(time.time() + 60).role == "user"
+    with pytest.raises(EngineError, match="replaced"):
+        ask_with_old(time.time() - 1)
+    with pytest.raises(ConfigError, match="not_after"):
+        authenticator({"type": "HS256", "key": new, "not_after": "soon"})

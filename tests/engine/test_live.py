@@ -4,63 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
-import time
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 import pytest
 from websockets.asyncio.client import connect
 
 from .conftest import prepare
 from .servers import SECRET, Engine, running_engine, running_postgres
+from .webhooks import Hook, until
 
 pytestmark = pytest.mark.slow
-
-
-class Hook:
-    """A webhook that remembers what it was sent; `status` is what it answers."""
-
-    def __init__(self) -> None:
-        self.seen: list[dict[str, Any]] = []
-        self.status = 200
-        self.answer: Any = {}
-        hook = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                hook.seen.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
-                body = json.dumps(hook.answer).encode()
-                self.send_response(hook.status)
-                self.send_header("content-length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *args: object) -> None:
-                return None
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/hook"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def wait(self, count: int, seconds: float = 15) -> list[dict[str, Any]]:
-        until(lambda: len(self.seen) >= count, seconds)
-        return self.seen
-
-
-def until(true: Callable[[], bool], seconds: float = 15) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
-
-
-@pytest.fixture
-def hook() -> Iterator[Hook]:
-    made = Hook()
-    yield made
-    made.server.shutdown()
 
 
 LIVE = "subscription ($i: Int!) { author_by_pk(id: $i) { name score } }"
@@ -149,8 +101,7 @@ def test_event_trigger_payload_retry_and_kill(engine: Engine, hook: Hook, postgr
     engine.ask('mutation { insert_author_one(object: {name: "Fay", score: 1}) { id } }')
     hook.wait(1)
     hook.status = 200
-    seen = hook.wait(2)
-    event = seen[-1]
+    event = hook.wait(2)[-1]
     assert event["event"]["op"] == "INSERT"
     assert event["event"]["data"]["old"] is None
     assert event["event"]["data"]["new"]["name"] == "Fay"
@@ -204,7 +155,7 @@ def test_actions(engine: Engine, hook: Hook) -> None:
     assert engine.meta("create_action", {"name": "add", "definition": definition}).status_code == 200
     hook.answer = {"total": 5, "secret": 1}
     assert engine.ask("query ($a: Int!) { add(a: $a) { t: total } }", {"a": 2}) == {"data": {"add": {"t": 5}}}
-    assert hook.seen[-1]["input"] == {"a": 2}
+    assert hook.bodies[-1]["input"] == {"a": 2}
     assert "errors" in engine.ask("{ add(a: 1) { secret } }")
     hook.status, hook.answer = 400, {"message": "no", "extensions": {"code": "mine"}}
     assert engine.ask("{ add(a: 1) { total } }")["errors"][0] == {"message": "no", "extensions": {"path": "$", "code": "mine"}}

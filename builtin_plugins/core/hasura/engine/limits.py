@@ -7,7 +7,7 @@ import time
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from graphql import GraphQLError, parse, print_ast
+from graphql import REMOVE, GraphQLError, Visitor, parse, print_ast, visit
 from graphql.language import ast
 
 from .errors import EngineError, validation
@@ -22,19 +22,12 @@ def normal(text: str) -> str:
         document = parse(text, no_location=True, max_tokens=100_000)
     except (GraphQLError, RecursionError):
         return text
-    for definition in document.definitions:
-        _strip(getattr(definition, "selection_set", None))
-    return print_ast(document)
+    return print_ast(visit(document, _WithoutTypenames()))
 
 
-def _strip(selection_set: Any) -> None:
-    if selection_set is None:
-        return
-    selection_set.selections = tuple(
-        s for s in selection_set.selections if not (isinstance(s, ast.FieldNode) and s.name.value == "__typename")
-    )
-    for selection in selection_set.selections:
-        _strip(getattr(selection, "selection_set", None))
+class _WithoutTypenames(Visitor):
+    def enter_field(self, node: ast.FieldNode, *_: Any) -> Any:
+        return REMOVE if node.name.value == "__typename" else None
 
 
 def depth_of(selection_set: Any, fragments: dict[str, Any], trail: tuple[str, ...] = ()) -> int:

@@ -1,7 +1,8 @@
 """JSON Web Tokens as Hasura takes them: HS, RS, ES, EdDSA; a key, a certificate or a JWK URL; claims by namespace or map.
 
 The shape of a secret: `{"type", "key" | "jwk_url", "claims_namespace" | "claims_namespace_path", "claims_format",
-"claims_map", "audience", "issuer", "allowed_skew", "header"}`.
+"claims_map", "audience", "issuer", "allowed_skew", "header"}`. A replaced key may say until when it still counts, in seconds
+of the Unix epoch: `"not_after"`.
 """
 
 from __future__ import annotations
@@ -73,12 +74,15 @@ class JwtVerifier:
         self.url = secret.get("jwk_url")
         self.kind = secret.get("type", "")
         self.skew = int(secret.get("allowed_skew") or 0)
+        self.not_after: float | None = secret.get("not_after")
         self._keys: Any = None
         self._fresh_until = 0.0
         self._tried = 0.0
         if not self.url:
             if self.kind not in ALGORITHMS:
                 raise ConfigError(f"HASURA_GRAPHQL_JWT_SECRET: unknown type {self.kind!r}")
+            if not isinstance(self.not_after, int | float | None):
+                raise ConfigError("HASURA_GRAPHQL_JWT_SECRET: not_after must be a number, seconds of the Unix epoch")
             if not isinstance(secret.get("key"), str):
                 raise ConfigError("HASURA_GRAPHQL_JWT_SECRET: needs key or jwk_url")
             try:
@@ -131,6 +135,8 @@ class JwtVerifier:
         from joserfc import jwt
         from joserfc.errors import JoseError
 
+        if self.not_after is not None and time.time() >= self.not_after:
+            raise bad("Could not verify JWT: the key was replaced")
         key = await self._key()
         algorithms = [self.kind] if not self.url else ASYMMETRIC
         if self.kind in ("Ed25519", "EdDSA") and not self.url:

@@ -19,7 +19,7 @@ from ..metadata import rows as _rows  # noqa: F401 - registers the commands on r
 from ..metadata import run_sql as _run_sql  # noqa: F401 - registers run_sql
 from ..metadata.api import run
 from ..schema.model import ADMIN
-from .cors import cors_headers
+from .cors import cors_headers, preflight_headers
 from .graphql import GraphQL
 from .pages import page
 from .reply import JSON, dump, parse_json, read_body, send_bytes
@@ -95,7 +95,7 @@ class App:
         self.requests += 1
         try:
             if method == "OPTIONS" and extra:
-                status, body, kind = 204, b"", []
+                status, body, kind = 204, b"", preflight_headers(headers)
             elif path in GRAPHQL and method in ("POST", "GET"):
                 status, body, session = await self.graphql.answer(path, headers, receive, scope)
                 kind = [JSON]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from ..errors import EngineError
+from .console import console_page
 from .reply import JSON, dump
 
 if TYPE_CHECKING:
@@ -14,16 +13,6 @@ if TYPE_CHECKING:
 
 VERSION = "v2.48.0-nself"
 TEXT = [(b"content-type", b"text/plain; charset=utf-8")]
-HTML = [
-    (b"content-type", b"text/html; charset=utf-8"),
-    (b"content-security-policy", b"default-src 'self' 'unsafe-inline'; connect-src 'self' ws: wss:; frame-ancestors 'none'"),
-]
-
-
-@lru_cache(maxsize=1)
-def query_page() -> bytes:
-    """The bundled query page."""
-    return files(__package__).joinpath("query.html").read_bytes()
 
 
 async def page(app: App, path: str, method: str, headers: dict[str, str]) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
@@ -37,7 +26,8 @@ async def page(app: App, path: str, method: str, headers: dict[str, str]) -> tup
     if path in ("/metrics", "/v1/metrics"):
         return await metrics(app, headers)
     if path in ("/", "/console", "/console/") and method == "GET":
-        return 200, query_page(), HTML
+        body, page_headers = console_page()
+        return 200, body, page_headers
     raise EngineError("not-found", "resource does not exist", "$", 404)
 
 

@@ -14,6 +14,7 @@ import orjson
 
 from ..auth.session import Session
 from ..errors import EngineError
+from ..http.cors import origin_allowed
 from .live import Hub, Subscriber
 
 if TYPE_CHECKING:
@@ -252,10 +253,14 @@ class SocketServer:
         if scope["path"] not in ("/v1/graphql", "/v1alpha1/graphql"):
             await send({"type": "websocket.close", "code": 1000})
             return
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        if not origin_allowed(self.app.config, headers):
+            # Browsers ask nobody before they open a socket to another origin, so the server must look.
+            await send({"type": "websocket.close", "code": 1008, "reason": "the origin is not allowed"})
+            return
         offered = scope.get("subprotocols") or []
         protocol = next((p for p in offered if p in (MODERN, LEGACY)), None)
         await send({"type": "websocket.accept", "subprotocol": protocol} if protocol else {"type": "websocket.accept"})
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         if not self.app.config.ws_read_cookie:
             headers.pop("cookie", None)
         connection = Connection(self, send, headers, protocol or LEGACY)
