@@ -92,7 +92,7 @@ def test_run_with_variables_and_history(page: Page) -> None:
     assert "not JSON" in page.text("#answer")
     page.click("#show-history")
     assert "author_by_pk" in page.text("aside")
-    page.click("aside .entry:last-of-type")
+    page.click("aside .entry:nth-of-type(2)")
     assert "author_by_pk" in page.browser.run("return document.querySelector('#query textarea').value")
 
 

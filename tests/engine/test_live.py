@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 from websockets.asyncio.client import connect
@@ -81,6 +82,39 @@ async def test_many_subscribers_cost_one_statement_per_round(engine: Engine) -> 
         await asyncio.sleep(2)
         after = int((await asyncio.to_thread(engine.sql, count))["result"][1][0])
         assert after - before < 200
+
+
+async def test_a_client_that_does_not_read_holds_up_nobody(engine: Engine) -> None:
+    url = engine.base.replace("http", "ws") + "/v1/graphql"
+    engine.sql("CREATE TABLE page (id int PRIMARY KEY, n int, body text); INSERT INTO page VALUES (1, 0, repeat('x', 2000000))")
+    engine.meta("pg_track_table", {"table": "page"})
+    subscribe = {"type": "subscribe", "id": "1", "payload": {"query": "subscription { page { n body } }"}}
+    sockets = [
+        connect(url, subprotocols=["graphql-transport-ws"], max_size=None, max_queue=1, compression=None) for _ in range(2)
+    ]
+    async with sockets[0] as idle, sockets[1] as keen:
+        for socket in (idle, keen):
+            headers = {"x-hasura-admin-secret": SECRET}
+            await socket.send(json.dumps({"type": "connection_init", "payload": {"headers": headers}}))
+            await socket.recv()
+            await socket.send(json.dumps(subscribe))
+
+        async def newest(socket: Any) -> int:
+            while (message := json.loads(await asyncio.wait_for(socket.recv(), 20)))["type"] != "next":
+                pass
+            return message["payload"]["data"]["page"][0]["n"]
+
+        assert await newest(keen) == 0
+        for number in range(1, 16):
+            await asyncio.to_thread(engine.sql, f"UPDATE page SET n = {number}")
+            while await newest(keen) != number:
+                pass
+        # What was on the way may still come; what was overtaken meanwhile does not.
+        seen = [await newest(idle)]
+        while seen[-1] != 15:
+            seen.append(await newest(idle))
+        assert len(seen) < 15
+    engine.meta("run_sql", {"sql": "DROP TABLE page", "cascade": True}, "/v2/query")
 
 
 def test_event_trigger_payload_retry_and_kill(engine: Engine, hook: Hook, postgres) -> None:
