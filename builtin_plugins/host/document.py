@@ -13,7 +13,7 @@ from hookspecs.models.base import Model
 from hookspecs.roles import role_of
 
 if TYPE_CHECKING:
-    from hookspecs import Value
+    from hookspecs import Stack, Value
 
 #: Hooks that only the Host calls.
 HOOKS = frozenset({"contribute_routes", "contribute_jobs", "handle_webhook"})
@@ -49,6 +49,8 @@ class Document(Model):
     start_timeout: int
     request_timeout: int
     pool_size: int
+    services: tuple[str, ...] = ()
+    """``host:port`` of the stack's own services, for those that may reach them."""
     origins: tuple[str, ...]
     """Origins that may call from a browser; ``*`` any."""
     origin_pattern: str = ""
@@ -110,7 +112,9 @@ def variables(project: Project, plugins: list[InstalledPlugin]) -> dict[str, Val
     return found
 
 
-def document(project: Project, plugins: list[InstalledPlugin], *, root: Path | None = None, folder: str = "") -> Document:
+def document(
+    project: Project, stack: Stack, plugins: list[InstalledPlugin], *, root: Path | None = None, folder: str = ""
+) -> Document:
     """The file. ``root`` and ``folder`` are where the project and the plugins are seen from inside a container."""
     settings = project.settings
     domain = project.domain.replace(".", r"\.")
@@ -127,6 +131,7 @@ def document(project: Project, plugins: list[InstalledPlugin], *, root: Path | N
         start_timeout=settings["HOST_START_TIMEOUT"],
         request_timeout=settings["HOST_REQUEST_TIMEOUT"],
         pool_size=settings["HOST_POOL_SIZE"],
+        services=tuple(sorted({str(a) for s in stack.services for p in s.ports for a in stack.addresses(s.name, p.name)})),
         origins=origins,
         origin_pattern="" if origins else rf"https://([a-z0-9-]+\.)*{domain}(:\d+)?",
     )

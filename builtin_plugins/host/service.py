@@ -92,7 +92,7 @@ def files(project: Project, stack: Stack) -> Iterator[File]:
     """What the Host is told."""
     if project.runtime != "native" or stack.find(NAME) is None:
         return
-    content = document(project, hosted(project)).model_dump_json(indent=1, exclude_defaults=True)
+    content = document(project, stack, hosted(project)).model_dump_json(indent=1, exclude_defaults=True)
     yield File(path=_DOCUMENT, content=content + "\n", header="", mode=0o600)
 
 
@@ -119,6 +119,7 @@ def _environment(project: Project) -> dict[str, Value | None]:
         "NSELF_HOST_BIND": "0.0.0.0",  # noqa: S104  inside its container
         "NSELF_HOST_PORT": "3700",
         "NSELF_HOST_DATA": "/data",
+        "NSELF_HOST_URL": Ref(service=NAME, audience="public"),
         "NSELF_INTERNAL_SECRET": Secret(name="PLUGIN_INTERNAL_SECRET"),
         "NSELF_JWT_SECRET": Get(capability="graphql", attribute="jwt_secret"),
         "NSELF_JWT_PREVIOUS": Get(capability="graphql", attribute="jwt_previous"),

@@ -86,6 +86,10 @@ class Workers:
             del self._tasks[name]
         self._schedules.drop(plugin)
 
+    def wake(self) -> None:
+        """Look at once what is due: something was queued."""
+        self._wake.set()
+
     def stop(self) -> None:
         """Claim nothing more; `run` returns when what runs has ended or, after ``grace`` seconds, has been given back."""
         self._stopping.set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from starlette.middleware.cors import CORSMiddleware
@@ -17,23 +18,22 @@ if TYPE_CHECKING:
 
     from ..document import Document
     from .hosted import HostedPlugin
+    from .work import Work
 
 PREFIX = "/plugins/"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 class HostApp:
-    """Everything that the Host's port answers. ``webhooks`` answers what comes below ``/webhooks/``."""
+    """Everything that the Host's port answers."""
 
-    def __init__(
-        self, document: Document, plugins: Mapping[str, HostedPlugin], gate: Gate, webhooks: ASGIApp | None = None
-    ) -> None:
-        self.metrics = Metrics()
+    def __init__(self, document: Document, plugins: Mapping[str, HostedPlugin], gate: Gate, metrics: Metrics, work: Work) -> None:
+        self.metrics = metrics
         self.settled = False
         """Whether every plugin has come up or was given up."""
         self._plugins = plugins
         self._patience = float(document.request_timeout)
-        self._webhooks = webhooks
+        self._work = work
         described = document.project.environment.is_dev
         mounted = {name: self._mount(one, gate, described=described) for name, one in plugins.items()}
         self._served: ASGIApp = CORSMiddleware(
@@ -52,15 +52,18 @@ class HostApp:
         path = scope["path"]
         if path.startswith(PREFIX):
             await self._served(scope, receive, send)
-        elif path.startswith("/webhooks/") and self._webhooks is not None:
-            await self._webhooks(scope, receive, send)
+        elif path.startswith("/webhooks/") and scope["type"] == "http":
+            await self._work.intake(scope, receive, send)
         elif scope["type"] == "websocket":
             await refuse(scope, receive, send, 404, "there is nothing here")
         else:
-            await self._own(path)(scope, receive, send)
+            answer = await self._own(path)
+            await answer(scope, receive, send)
 
-    def _own(self, path: str) -> Response:
+    async def _own(self, path: str) -> Response:
         if path == "/metrics":
+            with suppress(Exception):  # the database may be away: its figures are then those of the last time
+                await self._work.refresh()
             for name, one in self._plugins.items():
                 self.metrics.up.labels(name).set(one.state == "serving")
             text = self.metrics.text({name: one.context.metrics for name, one in self._plugins.items()})

@@ -20,24 +20,29 @@ if TYPE_CHECKING:
 
     from hookspecs import Settings
 
-    from ..document import Hosted
+    from ..document import Document, Hosted
     from .environment import HostEnvironment
-    from .seam import Work
+    from .work import Work
 
 _IDLE = 60  # seconds after which an unused connection is given back to the database
 
 
 class Context:
-    """One plugin's. Pool and HTTP client belong to the loop the plugin runs on, and are made when first asked for."""
+    """One plugin's. Pool and HTTP client belong to the loop the plugin runs on, and are made when first asked for.
 
-    def __init__(self, hosted: Hosted, environment: HostEnvironment, pool_size: int, work: Work) -> None:
+    ``work`` is set before the plugin is brought up.
+    """
+
+    work: Work
+
+    def __init__(self, hosted: Hosted, environment: HostEnvironment, document: Document) -> None:
         self.plugin = hosted.plugin.name
         self.settings: Settings = hosted.settings
         self.logger = logging.getLogger(f"plugin.{self.plugin}")
         self._manifest = hosted.plugin.manifest
         self._environment = environment
-        self._pool_size = pool_size
-        self._work = work
+        self._pool_size = document.pool_size
+        self._services = document.services
 
     @cached_property
     def data(self) -> Path:
@@ -53,7 +58,7 @@ class Context:
     def http(self) -> httpx.AsyncClient:
         from .egress import guarded_client
 
-        return guarded_client(self._manifest.permissions.network)
+        return guarded_client(self._manifest.permissions.network, self._services)
 
     @cached_property
     def metrics(self) -> prometheus_client.CollectorRegistry:
@@ -79,13 +84,13 @@ class Context:
     async def enqueue(
         self, job: str, payload: Mapping[str, Any], *, delay: float = 0, priority: int | None = None, key: str = ""
     ) -> str:
-        return await self._work.enqueue(self.plugin, job, payload, delay=delay, priority=priority, key=key)
+        return await self.work.enqueue(self.plugin, job, payload, delay=delay, priority=priority, key=key)
 
     async def deliver(self, url: str, event: str, payload: Mapping[str, Any], *, secret: str, id: str = "") -> str:
-        return await self._work.deliver(self.plugin, url, event, payload, secret=secret, id=id)
+        return await self.work.deliver(self.plugin, url, event, payload, secret=secret, id=id)
 
     async def open(self) -> None:
-        """Connect the pool; it must be used from the loop this runs on."""
+        """Make the pool on the loop that will use it. It connects when first asked for a connection."""
         await self.pool
 
     async def close(self) -> None:

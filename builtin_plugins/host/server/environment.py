@@ -9,15 +9,7 @@ from pathlib import Path
 
 from ..document import capability_variable, password_variable, secret_variable
 
-_PREFIXES = (
-    "NSELF_SECRET_",
-    "NSELF_PASSWORD_",
-    "NSELF_CAPABILITY_",
-    "NSELF_JWT_",
-    "NSELF_INTERNAL_",
-    "NSELF_SQL_",
-    "NSELF_HOST_",
-)
+_PREFIXES = tuple(f"NSELF_{part}_" for part in ("SECRET", "PASSWORD", "CAPABILITY", "JWT", "INTERNAL", "SQL", "HOST"))
 
 
 @dataclass(frozen=True)
@@ -40,6 +32,11 @@ class HostEnvironment:
     def data(self) -> Path:
         """The folder below which each plugin has its own."""
         return Path(self.values["NSELF_HOST_DATA"])
+
+    @property
+    def public_url(self) -> str:
+        """The Host's address as browsers and senders of webhooks know it; it may have a path."""
+        return self.values.get("NSELF_HOST_URL", "")
 
     @property
     def internal_secret(self) -> str:

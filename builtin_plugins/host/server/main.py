@@ -13,18 +13,21 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from ..document import Document
+from ..schema import NAME as PLUGIN
 from .app import HostApp
-from .context import Context
+from .context import Context, make_pool
 from .environment import HostEnvironment
 from .gate import Gate
 from .hosted import HostedPlugin
-from .seam import NoWork
+from .metrics import Metrics
 from .tokens import Tokens
+from .work import Work
 
 if TYPE_CHECKING:
     from hookspecs import PluginLoader
 
 _AT_ONCE = 4  # plugins that are brought up at a time
+_CONNECTIONS = 24  # of the Host itself: the queue, its workers, webhooks that come in
 log = logging.getLogger("nself.host")
 
 
@@ -39,23 +42,33 @@ def run(loader: PluginLoader, arguments: list[str]) -> int:
 
 async def serve(loader: PluginLoader, document: Document, environment: HostEnvironment) -> None:
     """The Host from bind to shutdown."""
-    work = NoWork()
+    metrics = Metrics()
+    pool = make_pool(environment, PLUGIN, _CONNECTIONS)
+    await pool
     plugins = {
-        given.plugin.name: HostedPlugin(given, loader, document.project, Context(given, environment, document.pool_size, work))
+        given.plugin.name: HostedPlugin(given, loader, document.project, Context(given, environment, document))
         for given in document.plugins
     }
-    app = HostApp(document, plugins, Gate(Tokens(environment.jwt_secret, environment.jwt_previous), environment.internal_secret))
+    work = Work(pool, plugins, metrics.registry, environment.public_url)
+    for plugin in plugins.values():
+        plugin.context.work = work
+    gate = Gate(Tokens(environment.jwt_secret, environment.jwt_previous), environment.internal_secret)
+    app = HostApp(document, plugins, gate, metrics, work)
     host, port = environment.bind
     config = uvicorn.Config(
         app, host=host, port=port, lifespan="off", access_log=False, log_config=None, proxy_headers=True,
         forwarded_allow_ips="*", server_header=False, timeout_graceful_shutdown=20, ws_max_size=1 << 20,
     )  # fmt: skip
     starting = asyncio.create_task(_bring_up(app, plugins, float(document.start_timeout)))
+    working = asyncio.create_task(work.run())
     try:
         await uvicorn.Server(config).serve()
     finally:
         starting.cancel()
+        work.stop()
+        await asyncio.gather(working, return_exceptions=True)
         await asyncio.gather(*(one.stop() for one in plugins.values()), return_exceptions=True)
+        pool.terminate()
 
 
 async def _bring_up(app: HostApp, plugins: dict[str, HostedPlugin], patience: float) -> None:
