@@ -18,10 +18,10 @@ async def across(coroutine: Coroutine[Any, Any, T], loop: asyncio.AbstractEventL
 
 
 class Bridge:
-    """One connection. ``begun`` tells whether the plugin has begun its answer."""
+    """One connection. ``begun`` and ``ended`` tell how far the plugin's answer is."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.begun = False
+        self.begun = self.ended = False
         self.status = 0
         self._scope = scope
         self._receive = receive
@@ -67,6 +67,8 @@ class Bridge:
             self.begun = True
             if message["type"] == "http.response.start":
                 self.status = message["status"]
+            elif message["type"] == "http.response.body":
+                self.ended = not message.get("more_body", False)
             await self._send(message)
 
 

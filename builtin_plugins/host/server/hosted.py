@@ -98,9 +98,10 @@ class HostedPlugin:
             return 504
         except Exception:
             log.exception("plugin %s failed in %s %s", self.name, scope.get("method", scope["type"]), scope["path"])
-            if bridge.begun:
-                raise
-            await refuse(scope, receive, send, 500, f"plugin {self.name} failed")
+            if bridge.begun and not bridge.ended:
+                raise  # the connection is cut, so that nobody takes a part for the whole
+            if not bridge.begun:
+                await refuse(scope, receive, send, 500, f"plugin {self.name} failed")
             return 500
         return bridge.status
 
