@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from builtin_plugins.terminal import json_option, print_json, print_table, require_yes, yes_option
 from hookspecs.errors import UserError
+from hookspecs.terminal import json_option, print_json, print_table, require_yes, yes_option
 
 if TYPE_CHECKING:
     from hookspecs import CatalogueEntry, CommandContext

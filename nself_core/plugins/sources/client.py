@@ -7,9 +7,9 @@ is verified again each time it is read, so that whoever writes there gains nothi
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -36,18 +36,33 @@ def config() -> UpdaterConfig:
     return UpdaterConfig(max_delegations=64, snapshot_max_length=4_000_000, targets_max_length=8_000_000)
 
 
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where a registry's files are, and where what was verified of them is kept."""
+
+    metadata_url: str
+    targets_url: str
+    metadata: Path
+    targets: Path
+
+    @classmethod
+    def of(cls, url: str, state: Path) -> Places:
+        """The places of a registry as ``nself registry publish`` writes it, kept below ``state``."""
+        base = url.rstrip("/")
+        return cls(f"{base}/metadata/", f"{base}/targets/", state / "metadata", state / "targets")
+
+
 class Client:
-    """Verified files of a registry. ``url`` is the folder above ``metadata/`` and ``targets/``; ``root`` is trusted as given.
+    """Verified files of a registry. ``root`` is trusted as given.
 
     Every method raises ``UserError`` for what it refuses, and then nothing was changed but for newer metadata that held.
     """
 
-    def __init__(self, name: str, url: str, root: bytes, state: Path) -> None:
+    def __init__(self, name: str, places: Places, root: bytes) -> None:
         self.name = name
-        self.url = url.rstrip("/")
+        self._places = places
         self._root = root
-        self._state = state
-        self._fetcher: HttpFetcher | FolderFetcher | KeptFetcher = fetcher_for(url)
+        self._fetcher: HttpFetcher | FolderFetcher | KeptFetcher = fetcher_for(places.metadata_url)
         self._updater: Updater | None = None
         self.offline = False
         """Whether nobody answered, and what was kept serves instead (as long as it has not expired)."""
@@ -71,7 +86,7 @@ class Client:
                 return None
             if info.length > MAX_DOCUMENT:
                 raise ValueError(f"{target} is larger than {MAX_DOCUMENT} bytes")
-            kept = str(self._state / "targets" / quote(target, ""))
+            kept = str(self._places.targets / quote(target, ""))
             if updater.find_cached_target(info, kept) is None:
                 fresh = f"{kept}.new"
                 updater.download_target(info, fresh)
@@ -94,23 +109,19 @@ class Client:
                 self._fetcher.told = None
                 fresh.unlink(missing_ok=True)
 
-    def forget(self) -> None:
-        """Remove all that is kept."""
-        shutil.rmtree(self._state, ignore_errors=True)
-
     @contextmanager
     def _at_work(self) -> Iterator[None]:
         from filelock import FileLock, Timeout
 
-        with told(self.name, self.url, lambda: self._fetcher.date):
-            (self._state / "metadata").mkdir(mode=0o700, parents=True, exist_ok=True)
-            (self._state / "targets").mkdir(mode=0o700, exist_ok=True)
+        with told(self.name, self._places.metadata_url, lambda: self._fetcher.date):
+            for folder in (self._places.metadata, self._places.targets):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             try:
-                lock = FileLock(self._state / "lock").acquire(timeout=LOCK_TIMEOUT)
+                lock = FileLock(self._places.metadata / ".lock").acquire(timeout=LOCK_TIMEOUT)
             except Timeout:
                 raise UserError(
                     f"registry {self.name}: another nself has been using it for {LOCK_TIMEOUT} s",
-                    where=str(self._state), remedy="wait until it is done, or end it", code="locked",
+                    where=str(self._places.metadata), remedy="wait until it is done, or end it", code="locked",
                 ) from None  # fmt: skip
             with lock:
                 yield
@@ -129,9 +140,9 @@ class Client:
 
     def _open(self) -> Updater:
         return Updater(
-            metadata_dir=str(self._state / "metadata"),
-            metadata_base_url=f"{self.url}/metadata/",
-            target_base_url=f"{self.url}/targets/",
+            metadata_dir=str(self._places.metadata),
+            metadata_base_url=self._places.metadata_url,
+            target_base_url=self._places.targets_url,
             fetcher=self._fetcher,
             config=config(),
             bootstrap=self._root,
@@ -140,12 +151,12 @@ class Client:
     def _nobody_answers(self, error: DownloadError) -> bool:
         """Whether there is no connection: not where a server answered anything at all, wrong or slow."""
         answered = (DownloadHTTPError, DownloadLengthMismatchError, SlowRetrievalError)
-        return not isinstance(error, answered) and (self._state / "metadata" / "timestamp.json").is_file()
+        return not isinstance(error, answered) and (self._places.metadata / "timestamp.json").is_file()
 
     def _from_what_is_kept(self) -> Updater:
         """All checks as ever, expiry too, upon the metadata of the last time."""
         self.offline = True
-        self._fetcher = KeptFetcher(self._state / "metadata")
+        self._fetcher = KeptFetcher(self._places.metadata)
         updater = self._open()
         updater.refresh()
         return updater

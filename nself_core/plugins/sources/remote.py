@@ -76,9 +76,9 @@ class RemoteSource:
     @cached_property
     def client(self) -> Client:
         """The verified connection, one per process. python-tuf is imported here."""
-        from nself_core.plugins.sources.client import Client
+        from nself_core.plugins.sources.client import Client, Places
 
-        return Client(self.name, self._url, self._root, self._state)
+        return Client(self.name, Places.of(self._url, self._state), self._root)
 
     def _learn_revocations(self) -> None:
         """Remember what the registry took back. It has no say over nself's own keys, which come with the program."""
