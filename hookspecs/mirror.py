@@ -8,7 +8,7 @@ timestamptz`` (when the outside service had it so) and ``deleted_at timestamptz`
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -22,14 +22,28 @@ _KEPT = ("source_account_id", "data", "as_of", "deleted_at")
 
 
 @dataclass(frozen=True, slots=True)
+class Within:
+    """Objects that come inside others, with a mirror of their own: at ``path`` a list of them, or one.
+
+    ``owner`` is the column that holds the key of the object around them; those of an owner that it no longer lists are
+    marked as deleted. Without ``owner`` they know by themselves where they belong.
+    """
+
+    path: str
+    mirror: Mirror
+    owner: str = ""
+    complete: Callable[[Mapping[str, Any]], bool] = lambda thing: True
+    """Whether the object around lists them all."""
+
+
+@dataclass(frozen=True, slots=True)
 class Mirror:
     """One table and where its columns stand in an object. ``columns`` includes those of ``key``."""
 
     table: str
     columns: Mapping[str, Source]
     key: tuple[str, ...] = ("id",)
-    #: Further objects inside one of these, with the mirror each goes to: ``(path of a list, mirror, fields it takes over)``.
-    within: Sequence[tuple[str, Mirror, Mapping[str, str]]] = field(default_factory=tuple)
+    within: Sequence[Within] = ()
 
     def row(self, thing: Mapping[str, Any]) -> dict[str, Any]:
         """The columns of an object, as JSON values."""
@@ -74,18 +88,38 @@ async def upsert(
 ) -> int:
     """Store objects and what is within them; how many of the objects were new or newer than what was there."""
     newest: dict[tuple[Any, ...], dict[str, Any]] = {}
-    inner: list[tuple[Mirror, list[dict[str, Any]]]] = []
     for thing in things:
         time = as_of(thing) if callable(as_of) else as_of
         row = {**mirror.row(thing), "source_account_id": account, "data": thing, "as_of": time.isoformat(), "deleted_at": None}
         newest[tuple(row[name] for name in mirror.key)] = row
-        inner += [(other, _within(thing, path, taken)) for path, other, taken in mirror.within]
     if not newest:
         return 0
     stored = await connection.fetchval(_upsert(mirror), list(newest.values()))
-    for other, found in inner:
-        await upsert(connection, other, account, found, as_of)
+    for part in mirror.within:
+        for row in newest.values():
+            await _store_within(connection, part, account, row, mirror.key)
     return int(stored)
+
+
+async def _store_within(
+    connection: asyncpg.Connection | asyncpg.Pool, part: Within, account: str, around: Mapping[str, Any], key: tuple[str, ...]
+) -> None:
+    found = at(around["data"], part.path)
+    found = [found] if isinstance(found, Mapping) else found or ()
+    owner = {part.owner: around[key[-1]]} if part.owner else {}
+    things = [{**one, **owner} for one in found if isinstance(one, Mapping)]
+    as_of = datetime.fromisoformat(around["as_of"])
+    await upsert(connection, part.mirror, account, things, as_of)
+    if part.owner and part.complete(around["data"]):
+        name, table = _quoted(part.mirror.key[-1]), _quoted(part.mirror.table)
+        await connection.execute(
+            f"UPDATE {table} SET deleted_at = $3, as_of = $3 WHERE source_account_id = $1 AND {_quoted(part.owner)} = $2"  # noqa: S608
+            f" AND as_of < $3 AND deleted_at IS NULL AND {name} <> ALL($4)",
+            account,
+            around[key[-1]],
+            as_of,
+            [thing[part.mirror.key[-1]] for thing in things],
+        )
 
 
 async def delete(
@@ -114,11 +148,6 @@ async def delete_unseen(
         since,
     )
     return [dict(row) for row in rows]
-
-
-def _within(thing: Mapping[str, Any], path: str, taken: Mapping[str, str]) -> list[dict[str, Any]]:
-    over = {name: at(thing, source) for name, source in taken.items()}
-    return [{**one, **over} for one in at(thing, path) or () if isinstance(one, Mapping)]
 
 
 def _upsert(mirror: Mirror) -> str:
