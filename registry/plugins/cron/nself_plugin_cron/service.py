@@ -33,8 +33,8 @@ def application(host: HostContext) -> FastAPI:
     api = FastAPI(
         title="Cron", version="1.0.0", summary="Named schedules that call an HTTP endpoint.", dependencies=[Depends(admin)]
     )
+    api.include_router(_runs(host))  # before the other, whose /jobs/{name}/{action} would take its paths
     api.include_router(_jobs(host))
-    api.include_router(_runs(host))
 
     @api.get("/preview", tags=["jobs"])
     async def preview(

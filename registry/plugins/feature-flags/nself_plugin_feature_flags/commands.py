@@ -1,4 +1,4 @@
-"""``nself flags``: feature flags."""
+"""``nself feature-flags``: feature flags."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _PLUGIN = "feature-flags"
 account_option = click.option("--account", default="", help="Whose rows; by default primary.")
 
 
-@click.group(short_help="Feature flags: list, set, turn off at once, evaluate.")
+@click.group("feature-flags", short_help="Feature flags: list, set, turn off at once, evaluate.")
 def flags() -> None:
     """Feature flags. The stack must run.
 
     \b
     Examples:
-      nself flags set new-checkout --on --rollout 10
-      nself flags off new-checkout
-      nself flags evaluate new-checkout '{"targetingKey": "user-1"}'
+      nself feature-flags set new-checkout --on --rollout 10
+      nself feature-flags off new-checkout
+      nself feature-flags evaluate new-checkout '{"targetingKey": "user-1"}'
     """
 
 
@@ -38,7 +38,7 @@ def list_(context: CommandContext, account: str, env: str | None, as_json: bool)
 
     \b
     Examples:
-      nself flags list --json
+      nself feature-flags list --json
     """
     with plugin_client(context, _PLUGIN, env, account=account) as client:
         found = client.get("flags")
@@ -64,7 +64,7 @@ def show(context: CommandContext, key: str, account: str, env: str | None) -> No
 
     \b
     Examples:
-      nself flags show new-checkout > flag.json
+      nself feature-flags show new-checkout > flag.json
     """
     with plugin_client(context, _PLUGIN, env, account=account) as client:
         print_json(client.get(f"flags/{key}"))
@@ -89,8 +89,8 @@ def set_(
 
     \b
     Examples:
-      nself flags set new-checkout --on --rollout 10
-      nself flags set colours --file flag.json
+      nself feature-flags set new-checkout --on --rollout 10
+      nself feature-flags set colours --file flag.json
     """
     with plugin_client(context, _PLUGIN, env, account=account) as client:
         flag = _wanted(read_json(f"@{source}", "--file") if source else _known(client.get("flags"), key))
@@ -123,7 +123,7 @@ def on(context: CommandContext, key: str, account: str, env: str | None) -> None
 
     \b
     Examples:
-      nself flags on new-checkout
+      nself feature-flags on new-checkout
     """
     _switch(context, key, env, account, "on")
 
@@ -138,7 +138,7 @@ def off(context: CommandContext, key: str, account: str, env: str | None) -> Non
 
     \b
     Examples:
-      nself flags off new-checkout
+      nself feature-flags off new-checkout
     """
     _switch(context, key, env, account, "off")
 
@@ -161,7 +161,7 @@ def evaluate(context: CommandContext, key: str, about: str, account: str, env: s
 
     \b
     Examples:
-      nself flags evaluate new-checkout '{"targetingKey": "user-1", "plan": "pro"}'
+      nself feature-flags evaluate new-checkout '{"targetingKey": "user-1", "plan": "pro"}'
     """
     with plugin_client(context, _PLUGIN, env, account=account) as client:
         result = client.post(f"ofrep/v1/evaluate/flags/{key}", {"context": read_json(about, "the context")})
@@ -183,7 +183,7 @@ def history(context: CommandContext, key: str | None, limit: int, account: str, 
 
     \b
     Examples:
-      nself flags history --key new-checkout
+      nself feature-flags history --key new-checkout
     """
     with plugin_client(context, _PLUGIN, env, account=account) as client:
         found = client.get("history", key=key, limit=limit)
@@ -207,7 +207,7 @@ def remove(context: CommandContext, key: str, yes: bool, account: str, env: str 
 
     \b
     Examples:
-      nself flags remove new-checkout --yes
+      nself feature-flags remove new-checkout --yes
     """
     require_yes(f"Delete the flag {key}?", yes=yes)
     with plugin_client(context, _PLUGIN, env, account=account) as client:
