@@ -15,11 +15,15 @@ from importlib import import_module
 from importlib.abc import MetaPathFinder, SourceLoader
 from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, ModuleSpec
 from importlib.util import module_from_spec, spec_from_file_location
+from threading import Lock
 from types import ModuleType
 
 from nself_core.plugins.hashing import Files
 from nself_core.plugins.model import Found
 from nself_core.plugins.trust import Verdict
+
+#: Held while the list of finders changes: the Host loads plugins in threads. Never while a plugin's code runs, which may hang.
+_FINDERS = Lock()
 
 
 def load(found: Found, verdict: Verdict) -> ModuleType:
@@ -29,9 +33,10 @@ def load(found: Found, verdict: Verdict) -> ModuleType:
     if found.source == "core":
         return import_module(found.module)
     finder = VerifyingFinder(found.module, found.folder, verdict.files)
-    if not any(isinstance(one, VerifyingFinder) and one.same_as(finder) for one in sys.meta_path):
-        _forget(found.module)  # whatever goes by that name came by other ways, or from other bytes
-        sys.meta_path.insert(0, finder)
+    with _FINDERS:
+        if not any(isinstance(one, VerifyingFinder) and one.same_as(finder) for one in sys.meta_path):
+            _forget(found.module)  # whatever goes by that name came by other ways, or from other bytes
+            sys.meta_path.insert(0, finder)
     return sys.modules.get(found.module) or _execute(finder)
 
 
@@ -44,13 +49,14 @@ def _execute(finder: VerifyingFinder) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except BaseException:
-        _forget(finder.package)
+        with _FINDERS:
+            _forget(finder.package)
         raise
     return module
 
 
 def _forget(package: str) -> None:
-    for name in [name for name in sys.modules if name == package or name.startswith(package + ".")]:
+    for name in [name for name in list(sys.modules) if name == package or name.startswith(package + ".")]:
         del sys.modules[name]
     sys.meta_path[:] = [one for one in sys.meta_path if getattr(one, "package", None) != package]
 

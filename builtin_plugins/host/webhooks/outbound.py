@@ -21,8 +21,8 @@ from .schemes.standard import sign
 if TYPE_CHECKING:
     import asyncpg
 
-#: How the sending of a webhook is named in the queue.
-NAME = "deliver"
+#: How the sending of a webhook is named in the queue; no job of a plugin can be named so, for the colon.
+NAME = "outbound:webhook"
 #: Seconds until the next try, by how many have failed: the specification's schedule, about three days.
 SCHEDULE = (5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
 #: Seconds a receiver may take in all, and bytes of its answer that are read.
