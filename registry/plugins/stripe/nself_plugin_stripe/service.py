@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from fastapi import Depends, FastAPI, HTTPException, Query
-from hookspecs.web import account, admin
 from pydantic import BaseModel, JsonValue
 
 from hookspecs.mirror import upsert
 from hookspecs.outside import OutsideError
+from hookspecs.web import account, admin
 from nself_plugin_stripe.accounts import accounts
 from nself_plugin_stripe.api import Api
 from nself_plugin_stripe.objects import KINDS
