@@ -22,7 +22,10 @@ def missing() -> str:
 
 
 class Browser:
-    """One browser window."""
+    """One browser window; `arguments` are more of Chromium's own."""
+
+    def __init__(self, *arguments: str) -> None:
+        self._arguments = arguments
 
     def __enter__(self) -> Self:
         port = free_port()
@@ -43,6 +46,7 @@ class Browser:
             "--disable-gpu",
             "--disable-dev-shm-usage",
             f"--user-data-dir={self._folder}",
+            *self._arguments,
         ]
         options = {"browserName": "chrome", "goog:chromeOptions": {"binary": shutil.which("chromium"), "args": arguments}}
         self._path = ""

@@ -16,7 +16,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, RSAKey
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from .postgres import free_port
@@ -72,11 +72,16 @@ class OidcProvider:
             }
         )
 
-    async def _authorize(self, request: Request) -> RedirectResponse:
+    async def _authorize(self, request: Request) -> Response:
         query = dict(request.query_params)
         self.asked.append(query)
         code = secrets.token_urlsafe(8)
         self.codes[code] = query
+        if query.get("response_mode") == "form_post" and "text/html" in request.headers.get("accept", ""):
+            return HTMLResponse(
+                f"""<form method="post" action="{query["redirect_uri"]}"><input name="code" value="{code}">
+                <input name="state" value="{query["state"]}"></form><script>document.forms[0].submit()</script>"""
+            )
         return RedirectResponse(f"{query['redirect_uri']}?{urlencode({'code': code, 'state': query['state']})}", 302)
 
     async def _token(self, request: Request) -> JSONResponse:
