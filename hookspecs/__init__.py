@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from hookspecs.models.routes import HostTarget as HostTarget
     from hookspecs.models.routes import Route as Route
     from hookspecs.models.routes import ServiceTarget as ServiceTarget
+    from hookspecs.models.runtime import HttpAccess as HttpAccess
     from hookspecs.models.runtime import LogLine as LogLine
     from hookspecs.models.runtime import MigrationState as MigrationState
     from hookspecs.models.runtime import Migrator as Migrator
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     from hookspecs.models.runtime import Runtime as Runtime
     from hookspecs.models.runtime import ServiceState as ServiceState
     from hookspecs.models.runtime import SqlAccess as SqlAccess
+    from hookspecs.models.runtime import Tracker as Tracker
     from hookspecs.models.service import Alert as Alert
     from hookspecs.models.service import Backup as Backup
     from hookspecs.models.service import Build as Build
@@ -133,6 +135,7 @@ _MODULE_OF = {
     "HostTarget": "routes",
     "Route": "routes",
     "ServiceTarget": "routes",
+    "HttpAccess": "runtime",
     "LogLine": "runtime",
     "MigrationState": "runtime",
     "Migrator": "runtime",
@@ -142,6 +145,7 @@ _MODULE_OF = {
     "Runtime": "runtime",
     "ServiceState": "runtime",
     "SqlAccess": "runtime",
+    "Tracker": "runtime",
     "Alert": "service",
     "Backup": "service",
     "Build": "service",

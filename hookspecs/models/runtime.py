@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Literal, Protocol
@@ -143,6 +143,23 @@ class SqlAccess(Protocol):
         ``database`` empty means the project's own; ``user`` empty its owner. psql understands its own commands in the text (a
         backslash can start a program): text of others must stand in a literal. A failure is a ``UserError`` with psql's
         message; secrets never travel as arguments.
+        """
+
+
+class HttpAccess(Protocol):
+    """How a runtime reaches the HTTP port of a service that it runs, published or not, for ``Service.tracker``."""
+
+    def post(self, path: str, body: str, headers: Mapping[str, str]) -> tuple[int, str]:
+        """Post, and return status and body; ``UserError`` where nothing answers. Nothing of it travels as an argument."""
+
+
+class Tracker(Protocol):
+    """What ``Service.tracker`` names; made with an ``HttpAccess``, the ``Project``, its ``Stack`` and a ``Resolver``."""
+
+    def apply(self) -> list[str]:
+        """Bring the plugins' tables in GraphQL in line with what the migrations say, and tell what changed.
+
+        Harmless when repeated; what somebody changed by hand stays. ``UserError`` where it is not taken.
         """
 
 

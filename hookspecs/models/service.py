@@ -297,6 +297,9 @@ class Service(Model):
     migrator: str = ""
     """``"package.module:Class"`` on the service that provides ``sql``: a ``hookspecs.Migrator``, whose ``apply`` the runtime
     calls once that service is healthy, before anything that needs it is started."""
+    tracker: str = ""
+    """``"package.module:Class"`` on the service that provides ``graphql``: a ``hookspecs.Tracker``, whose ``apply`` the runtime
+    calls once that service is healthy."""
     restart: Literal["unless-stopped", "on-failure", "no"] = "unless-stopped"
     provenance: Mapping[str, Origin] = {}
 

@@ -1,4 +1,4 @@
-"""What a plugin contributes as data, without code: ``services`` in ``plugin.json`` and SQL files in ``schema/``."""
+"""What a plugin contributes as data, without code: ``services`` in ``plugin.json``, SQL and ``graphql.json`` in ``schema/``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nself_core.plugins.model import Found
 
 if TYPE_CHECKING:
     from hookspecs.models.manifest import Manifest
-    from hookspecs.models.migrations import Migration
+    from hookspecs.models.migrations import GraphQLTable, Migration
     from hookspecs.models.service import Service
 
 #: ``schema/001_initial.down.sql`` undoes ``schema/001_initial.sql``.
@@ -37,12 +37,25 @@ def migrations(found: Found) -> Iterator[Migration]:
     from hookspecs.models.migrations import Migration
 
     folder = Path(found.folder) / "schema"
-    for path in sorted(folder.glob("*.sql"), key=lambda path: path.name):
-        if path.name.endswith(_DOWN):
-            continue
+    paths = [p for p in sorted(folder.glob("*.sql"), key=lambda path: path.name) if not p.name.endswith(_DOWN)]
+    for path in paths:
         down = path.with_name(path.stem + _DOWN)
         undo = down.read_text(encoding="utf-8") if down.is_file() else None
-        yield Migration(id=path.stem, up=path.read_text(encoding="utf-8"), down=undo)
+        tracks = _tracks(folder) if path is paths[-1] else ()
+        yield Migration(id=path.stem, up=path.read_text(encoding="utf-8"), down=undo, tracks=tracks)
+
+
+def _tracks(folder: Path) -> tuple[GraphQLTable, ...]:
+    """``schema/graphql.json``: who may read the tables in GraphQL, a list of ``GraphQLTable`` objects."""
+    from pydantic import TypeAdapter
+
+    from hookspecs.models.migrations import GraphQLTable
+
+    try:
+        content = (folder / "graphql.json").read_bytes()
+    except FileNotFoundError:
+        return ()
+    return TypeAdapter(tuple[GraphQLTable, ...]).validate_json(content)
 
 
 def _json(value: object) -> str:

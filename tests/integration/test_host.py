@@ -226,6 +226,22 @@ def test_figures_bear_the_plugins_name(stack: Stack) -> None:
     assert stack.call("GET", "/healthz").status_code == 404
 
 
+def graphql(stack: Stack, query: str, headers: dict[str, str]) -> dict[str, Any]:
+    answer = httpx.post(f"http://127.0.0.1:{stack.ports['HASURA_PORT']}/v1/graphql", json={"query": query}, headers=headers)
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def test_tables_are_in_graphql_with_the_plugins_permissions(stack: Stack) -> None:
+    stack.call("POST", "/plugins/board/notes", json={"body": "of Grace"}, headers=token("grace"))
+    stack.call("POST", "/plugins/board/notes", json={"body": "of Alan"}, headers=token("alan"))
+    query = "{ np_board_notes { body author } }"
+    assert graphql(stack, query, token("grace")) == {"data": {"np_board_notes": [{"body": "of Grace", "author": "grace"}]}}
+    assert "errors" in graphql(stack, "{ np_board_notes { meta } }", token("grace")), "a column that is not permitted"
+    assert "errors" in graphql(stack, "{ np_board_runs { word } }", token("grace")), "a table without a permission"
+    assert "errors" in graphql(stack, query, {}), "nobody"
+
+
 def test_a_job_runs(stack: Stack) -> None:
     answer = stack.call("POST", "/plugins/board/queue", params={"word": "queued"}, headers=service())
     assert answer.status_code == 200, answer.text

@@ -62,6 +62,7 @@ def contributions(project: Project) -> Iterator[Service | Route]:
             )
         },
         needs=(Need(capability="sql"),),
+        tracker="builtin_plugins.core.hasura.tracking:Tracker",
         # Upstream's image has curl; nself/graphql, which stands in for it, has Python and no curl.
         probe=HttpProbe(path="/healthz", tool="python" if _is_own_image(image) else "curl", start_period=60),
         limits=Limits(memory=1 << 30),

@@ -17,13 +17,14 @@ from builtin_plugins.runtimes.compose import images, labels, logs
 from builtin_plugins.runtimes.compose.command import ComposeCommand
 from builtin_plugins.runtimes.compose.document import present
 from builtin_plugins.runtimes.compose.engine import Engine
+from builtin_plugins.runtimes.compose.http import ContainerHttp
 from builtin_plugins.runtimes.compose.shell import exec_argv
 from builtin_plugins.runtimes.compose.sql import ContainerSql
 from builtin_plugins.runtimes.compose.states import states as read_states
 from hookspecs import LogLine, Project, Resolver, Service, ServiceState, Stack, UserError
 
 if TYPE_CHECKING:
-    from hookspecs import Migrator
+    from hookspecs import Migrator, Tracker
     from hookspecs.models.runtime import Progress
 
 _POLL = 0.5
@@ -59,7 +60,9 @@ class Compose:
         orphans = ["--remove-orphans"] if services is None else []
         self._up(["up", "-d", *orphans, *names], chosen, deadline, progress)
         self._restart_changed(chosen, before, known, progress)
-        return self._wait(chosen, deadline, progress)
+        found = self._wait(chosen, deadline, progress)
+        self._track(chosen, found, progress)
+        return found
 
     def restart(self, services: Sequence[str], *, timeout: float, progress: Progress) -> list[ServiceState]:
         chosen = [s for s in present(self.stack) if s.name in services]
@@ -116,6 +119,17 @@ class Compose:
                 return
             for plugin, migration in self._migrator(service).apply():
                 progress(service.name, "healthy", f"applied {plugin} {migration}")
+
+    def _track(self, chosen: Sequence[Service], found: Sequence[ServiceState], progress: Progress) -> None:
+        """Have the GraphQL service's tracker bring the plugins' tables in line, once it is healthy."""
+        healthy = {state.name for state in found if state.health == "healthy"}
+        for service in chosen:
+            if service.tracker and service.name in healthy and self.stack.providers.get("graphql") == service.name:
+                module, _, name = service.tracker.partition(":")
+                access = ContainerHttp(self.engine, service)
+                tracker: Tracker = getattr(import_module(module), name)(access, self.project, self.stack, self.values)
+                for told in tracker.apply():
+                    progress(service.name, "healthy", told)
 
     def _migrator(self, service: Service) -> Migrator:
         module, _, name = service.migrator.partition(":")

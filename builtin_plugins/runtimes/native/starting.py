@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from builtin_plugins.runtimes.native import programs, stopping
 from builtin_plugins.runtimes.native.context import Context
 from builtin_plugins.runtimes.native.daemon import Daemon
+from builtin_plugins.runtimes.native.http import LoopbackHttp
 from builtin_plugins.runtimes.native.instances import Instance, Spec
 from builtin_plugins.runtimes.native.logs import cause
 from builtin_plugins.runtimes.native.probes import Prober
@@ -19,7 +20,7 @@ from builtin_plugins.runtimes.native.sql import Psql
 from hookspecs import Finding, Level, UserError
 
 if TYPE_CHECKING:
-    from hookspecs import Migrator, Project, Service, Stack
+    from hookspecs import Migrator, Project, Service, Stack, Tracker
     from hookspecs.models.runtime import Progress
 
 _PAUSE = 0.025  # seconds between two looks at a service that comes up
@@ -140,6 +141,7 @@ class Starter:
                 if reason:
                     return self._told(name, reason)
             self._migrate(self.instances[name][0])
+            self._track(self.instances[name][0])
         except UserError as error:
             return self._told(name, _one_line(error))
         except OSError as error:
@@ -205,6 +207,16 @@ class Starter:
         )
         for plugin, migration in migrator.apply():
             self.progress(service.name, "migrated", f"{plugin}: {migration}")
+
+    def _track(self, instance: Instance) -> None:
+        service = instance.service
+        if not service.tracker or self.stack.providers.get("graphql") != service.name:
+            return
+        tracker: Tracker = programs.load(service.tracker)(
+            LoopbackHttp(self.stack, service.name), self.project, self.stack, instance.resolver
+        )
+        for told in tracker.apply():
+            self.progress(service.name, "told", told)
 
 
 def check(project: Project, stack: Stack, instances: Iterable[Instance]) -> None:
