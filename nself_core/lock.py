@@ -1,4 +1,4 @@
-"""One nself at a time in a project."""
+"""One nself at a time in a project, or in a home."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from hookspecs.errors import UserError
 
 
 @contextmanager
-def project_lock(state: Path, action: str) -> Iterator[None]:
-    """Hold the project's lock for ``action``. The kernel releases it however the process ends.
+def project_lock(state: Path, action: str, *, place: str = "this project") -> Iterator[None]:
+    """Hold the lock in ``state`` for ``action``. The kernel releases it however the process ends.
 
     The file beside it names who holds it, for the message alone.
     """
@@ -24,7 +24,7 @@ def project_lock(state: Path, action: str) -> Iterator[None]:
     except OSError as error:
         raise _cannot(error, state) from error
     try:
-        _take(lock, state, holder)
+        _take(lock, state, holder, place)
         try:
             holder.write_text(json.dumps({"action": action, "pid": os.getpid()}), encoding="utf-8")
             yield
@@ -34,12 +34,12 @@ def project_lock(state: Path, action: str) -> Iterator[None]:
         os.close(lock)
 
 
-def _take(lock: int, state: Path, holder: Path) -> None:
+def _take(lock: int, state: Path, holder: Path, place: str) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise UserError(
-            f"another nself is at work in this project: {_describe(holder)}",
+            f"another nself is at work in {place}: {_describe(holder)}",
             where=str(state),
             remedy="wait until it is done, or end it",
             code="locked",

@@ -89,28 +89,18 @@ def _unknown(manager: PluginManager, name: str) -> NoReturn:
 
 
 def _check_manifest(entry: PluginEntry) -> None:
-    import json
-
-    from pydantic import ValidationError
-
     from hookspecs.models.findings import Finding, Level
-    from hookspecs.models.manifest import Manifest
+    from nself_core.plugins.manifest import whole_faults
 
-    content = {key: value for key, value in entry.manifest.items() if key != "$schema"}
-    try:
-        Manifest.model_validate_json(json.dumps(content))
-    except ValidationError as error:
-        found = [
-            Finding(level=Level.ERROR, message=fault["msg"], where=".".join(str(part) for part in fault["loc"]))
-            for fault in error.errors()
-        ]
+    faults = whole_faults(entry.manifest)
+    if faults:
         raise UserError(
             f"the manifest of plugin {entry.name} is not valid",
             where=f"{entry.path}/plugin.json",
             remedy="its author must mend it",
             code="plugin-manifest",
-            findings=found,
-        ) from None
+            findings=[Finding(level=Level.ERROR, message=what, where=where) for where, what in faults],
+        )
 
 
 def _now(manager: PluginManager, name: str) -> PluginEntry:

@@ -2,12 +2,14 @@
 
 JSON, sorted, so that two people who enable the same plugins get the same bytes::
 
-    {"format": 1, "plugins": {"example": {"enabled": true, "hash": "sha256:…", "version": "1.0.0"}}}
+    {"format": 1, "plugins": {"example": {"enabled": true, "hash": "sha256:…", "publisher": "acme", "registry": "main",
+     "version": "1.0.0"}}}
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +24,9 @@ class Pin(NamedTuple):
     enabled: bool
     version: str
     hash: str
+    publisher: str = ""
+    registry: str = ""
+    """Where it came from: a registry's name, ``wheel``, ``pypi``, or ``folder``."""
 
 
 class Lock:
@@ -37,20 +42,24 @@ class Lock:
 
     def put(self, name: str, pin: Pin) -> None:
         """Record a plugin; ``ValueError`` outside a project."""
+        self.change({name: pin})
+
+    def change(self, pins: Mapping[str, Pin | None]) -> None:
+        """Record plugins, or take out those without a pin; ``ValueError`` outside a project."""
         if self.place is None:
             raise ValueError("there is no project to record it in")
-        self.pins[name] = pin
-        plugins = {key: {"enabled": p.enabled, "version": p.version, "hash": p.hash} for key, p in self.pins.items()}
-        write_public(self.place, json.dumps({"format": 1, "plugins": plugins}, indent=2, sort_keys=True) + "\n")
+        merged = {**self.pins, **pins}
+        self.pins = {name: pin for name, pin in merged.items() if pin is not None}
+        plugins = {name: {k: v for k, v in pin._asdict().items() if v != ""} for name, pin in self.pins.items()}
+        content = {"format": 1, "plugins": {name: {"hash": "", **pin} for name, pin in plugins.items()}}
+        write_public(self.place, json.dumps(content, indent=2, sort_keys=True) + "\n")
 
     def _read(self) -> dict[str, Pin]:
         if self.place is None:
             return {}
         try:
             stored = json.loads(self.place.read_bytes())
-            return {
-                name: Pin(bool(pin["enabled"]), str(pin["version"]), str(pin["hash"])) for name, pin in stored["plugins"].items()
-            }
+            return {name: _pin(pin) for name, pin in stored["plugins"].items()}
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -61,3 +70,8 @@ class Lock:
                 where=str(self.place),
                 remedy="put back the committed file, or remove it and run `nself plugin enable NAME` for each plugin",
             ) from None
+
+
+def _pin(stored: Mapping[str, object]) -> Pin:
+    texts = {key: str(stored.get(key, "")) for key in ("publisher", "registry")}
+    return Pin(bool(stored["enabled"]), str(stored["version"]), str(stored["hash"]), **texts)

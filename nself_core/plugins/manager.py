@@ -279,12 +279,19 @@ class PluginManager:
         self._in_use = self._sorted(self._with_their_needs(wanted))
 
     def _with_their_needs(self, wanted: dict[str, Found]) -> dict[str, Found]:
-        from nself_core.plugins.versions import too_old
+        from nself_core.plugins.versions import names_of, outside, unfit
 
         for name, found in list(wanted.items()):
-            if reason := too_old(found.manifest.get("min_nself", "")):
-                self._leave_out(name, reason, "upgrade nself, or install an older version of the plugin")
+            if reason := unfit(found.manifest):
+                self._leave_out(name, reason, "upgrade nself, or install another version of the plugin")
                 del wanted[name]
+        for name, found in list(wanted.items()):
+            texts = zip(found.depends_on, found.manifest.get("depends_on", ()), strict=True)
+            versions = {other: one.manifest["version"] for other, one in wanted.items()}
+            for text in [text for other, text in texts if other in versions and outside(text, versions[other])]:
+                other = names_of((text,))[0]
+                self._leave_out(name, f"it depends on {text} and {versions[other]} is here", f"nself plugin update {other}")
+                wanted.pop(name, None)
         while True:
             lacking = {
                 name: missing for name, found in wanted.items() if (missing := [n for n in found.depends_on if n not in wanted])

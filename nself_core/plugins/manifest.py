@@ -65,6 +65,27 @@ def read(path: str) -> dict[str, Any]:
     return manifest
 
 
+def whole_faults(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Every fault by the full contract, ``hookspecs.Manifest``: the field and what is wrong with it."""
+    from pydantic import ValidationError
+
+    from hookspecs.models.manifest import Manifest
+
+    content = {key: value for key, value in manifest.items() if key != "$schema"}
+    try:
+        Manifest.model_validate_json(json.dumps(content))
+    except ValidationError as error:
+        return [(".".join(str(part) for part in fault["loc"]), fault["msg"]) for fault in error.errors()]
+    return []
+
+
+def check_whole(manifest: Mapping[str, Any]) -> None:
+    """Hold a manifest to the full contract; ``ManifestError`` names every fault."""
+    faults = whole_faults(manifest)
+    if faults:
+        raise ManifestError(f"{MANIFEST}: " + "; ".join(f"{where}: {what}" if where else what for where, what in faults))
+
+
 def _faults(manifest: Mapping[str, Any]) -> list[str]:
     faults = [f"unknown field {key!r}" for key in manifest if key not in FIELDS]
     faults += [f"{key} is missing" for key in ("name", "version", "summary") if not manifest.get(key)]

@@ -60,7 +60,10 @@ class Found(NamedTuple):
 
     @property
     def depends_on(self) -> tuple[str, ...]:
-        return tuple(self.manifest.get("depends_on", ()))
+        """The names of the plugins it depends on, without version ranges."""
+        from nself_core.plugins.versions import names_of
+
+        return names_of(tuple(self.manifest.get("depends_on", ())))
 
 
 class PluginEntry(NamedTuple):

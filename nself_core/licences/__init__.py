@@ -1,0 +1,1 @@
+"""Licences for paid plugins: signed tokens, verified offline."""
