@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
@@ -11,7 +12,7 @@ from typing import Any
 
 
 class Hook:
-    """`status`, `headers` and `answer` (or `raw`) are what it answers; `seen` is what came, newest last."""
+    """`status`, `headers` and `answer` (or `raw`) are what it answers, once `hold` is set; `seen` is what came, newest last."""
 
     def __init__(self) -> None:
         self.seen: list[dict[str, Any]] = []
@@ -19,6 +20,7 @@ class Hook:
         self.answer: Any = {}
         self.raw: bytes | None = None
         self.headers: dict[str, str] = {}
+        self.hold: threading.Event | None = None
         hook = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -27,12 +29,15 @@ class Hook:
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 body = json.loads(text) if text.startswith((b"{", b"[")) else text.decode() or None
                 hook.seen.append({"path": self.path, "method": self.command, "headers": headers, "body": body})
+                if hook.hold is not None:
+                    hook.hold.wait(60)
                 answer = hook.raw if hook.raw is not None else json.dumps(hook.answer).encode()
                 self.send_response(hook.status)
                 for name, value in {"content-length": str(len(answer)), **hook.headers}.items():
                     self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(answer)
+                with contextlib.suppress(OSError):
+                    self.end_headers()
+                    self.wfile.write(answer)
 
             do_GET = do_PUT = do_DELETE = do_POST  # noqa: N815 - the names that the library asks for
 
@@ -40,6 +45,7 @@ class Hook:
                 return None
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
         self.base = f"http://127.0.0.1:{self.server.server_port}"
         self.url = self.base + "/hook"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()

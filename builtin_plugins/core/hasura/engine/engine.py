@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 from typing import Any
 
 import asyncpg
@@ -23,6 +24,9 @@ from .schema.names import parse_name
 from .schema.roles import role_schema
 from .schema.roots import duplicate_roots
 
+APPLICATION = "nself-graphql"
+"""How an engine's connections are named; what follows is the process's own."""
+
 
 class Engine:
     """Everything one process serves."""
@@ -30,9 +34,10 @@ class Engine:
     def __init__(self, config: Config, logger: Logger) -> None:
         self.config = config
         self.logger = logger
-        self.pool = Pool(config.database_url, config.pool_size, config.connection_timeout)
+        self.name = f"{APPLICATION} {secrets.token_hex(6)}"
+        self.pool = Pool(config.database_url, config.pool_size, config.connection_timeout, self.name)
         same = config.metadata_database_url == config.database_url
-        self.meta_pool = self.pool if same else Pool(config.metadata_database_url, 4, config.connection_timeout)
+        self.meta_pool = self.pool if same else Pool(config.metadata_database_url, 4, config.connection_timeout, self.name)
         self.store = Store(self.meta_pool)
         self.executor = Executor(self.pool)
         self.document: dict[str, Any] = empty()
@@ -92,6 +97,15 @@ class Engine:
                             await self.load()
             except (EngineError, *DOWN, asyncpg.PostgresError) as error:
                 self.logger.write("schema-sync", {"info": f"cannot follow the metadata: {error}"}, "warn")
+
+    async def others(self) -> bool:
+        """Whether another engine is connected to the metadata database."""
+        sql = (
+            "SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = current_database() "
+            "AND application_name LIKE $1::text || ' %' AND application_name <> $2::text)"
+        )
+        async with self.meta_pool.lease() as lease:
+            return bool(await lease.value(sql, [APPLICATION, self.name]))
 
     async def introspect(self, connection: asyncpg.Connection | None = None) -> Catalog:
         """A fresh snapshot of the catalogue."""

@@ -1,13 +1,15 @@
 """The background worker: event triggers, cron and one-off scheduled events, asynchronous actions.
 
 Each event is locked in its table before it is delivered, by `FOR UPDATE SKIP LOCKED`, so that several processes share the
-work; a lock older than LOCK_MINUTES belonged to a process that died, and its event is delivered again (at least once).
+work. What a process that died had locked is delivered again (at least once): by the next process that starts and finds no
+other, or, of event triggers, when the lock is older than LOCK_MINUTES. A slow webhook takes one of the slots and no more.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Coroutine
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +42,7 @@ VALUES ($1::text, $2::text, ($3::text)::int, ($4::text)::json, ($5::text)::json)
 FETCH_SCHEDULED = """
 UPDATE hdb_catalog.{table} SET status = 'locked' WHERE id IN (
   SELECT id FROM hdb_catalog.{table} WHERE status = 'scheduled' AND scheduled_time <= now()
-    AND (next_retry_at IS NULL OR next_retry_at <= now()) ORDER BY scheduled_time LIMIT 50 FOR UPDATE SKIP LOCKED)
+    AND (next_retry_at IS NULL OR next_retry_at <= now()) ORDER BY scheduled_time LIMIT $1::int FOR UPDATE SKIP LOCKED)
 RETURNING *
 """
 LOG_SCHEDULED = """
@@ -57,7 +59,7 @@ class EventService:
         self.tasks: list[asyncio.Task[None]] = []
         self.recovered = False
         self.recovery = asyncio.Lock()
-        self.slots = asyncio.Semaphore(app.config.events_pool)
+        self.running: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
         """Start the loops."""
@@ -72,14 +74,17 @@ class EventService:
 
     async def stop(self) -> None:
         """End them; what is locked by us is delivered again later."""
-        for task in self.tasks:
+        ended = [*self.tasks, *self.running]
+        for task in ended:
             task.cancel()
-        for task in self.tasks:
+        for task in ended:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
 
     async def _recover(self) -> None:
-        """Give back what a process that was killed had locked; it is delivered again (at least once)."""
+        """Give back what a process that was killed had locked, unless another one runs that may be delivering it."""
+        if await self.app.engine.others():
+            return
         async with self.app.engine.meta_pool.lease() as lease:
             for table in ("hdb_cron_events", "hdb_scheduled_events"):
                 sql = f"UPDATE hdb_catalog.{table} SET status = 'scheduled' WHERE status = 'locked'"  # noqa: S608 - constants
@@ -104,25 +109,37 @@ class EventService:
             except (EngineError, asyncpg.PostgresError, *DOWN) as error:
                 self.app.logger.write("event-trigger", {"error": f"{type(error).__name__}: {error}"}, "warn")
 
-    async def _gather(self, jobs: list[Any]) -> None:
-        async def limited(job: Any) -> None:
-            async with self.slots:
-                await job
+    @property
+    def free(self) -> int:
+        """How many deliveries may begin now."""
+        return max(0, self.app.config.events_pool - len(self.running))
 
-        await asyncio.gather(*(limited(job) for job in jobs))
+    def _launch(self, job: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(self._guarded(job))
+        self.running.add(task)
+        task.add_done_callback(self.running.discard)
+
+    async def _guarded(self, job: Coroutine[Any, Any, None]) -> None:
+        try:
+            await job
+        except Exception as error:
+            # The verdict could not be stored, so what was locked for this delivery is given back once the database answers.
+            self.recovered = False
+            self.app.logger.write("event-trigger", {"error": f"{type(error).__name__}: {error}"}, "error")
 
     # event triggers -----------------------------------------------------------------------------
 
     async def events(self) -> int:
         """Deliver one batch; returns how many there were."""
         triggers = {name: spec for table in self.app.engine.schema.tables.values() for name, spec in table.triggers.items()}
-        if not triggers:
+        if not triggers or not self.free:
             return 0
         names = "{" + ",".join('"' + name.replace('"', '\\"') + '"' for name in triggers) + "}"
         async with self.app.engine.pool.lease() as lease:
             statement = await lease.prepare(FETCH_EVENTS)
-            rows = await statement.fetch(names, self.app.config.events_batch)
-        await self._gather([self._event(row, triggers[row["trigger_name"]]) for row in rows])
+            rows = await statement.fetch(names, min(self.app.config.events_batch, self.free))
+        for row in rows:
+            self._launch(self._event(row, triggers[row["trigger_name"]]))
         return len(rows)
 
     async def _event(self, row: Any, spec: dict[str, Any]) -> None:
@@ -159,7 +176,6 @@ class EventService:
         if triggers:
             await self._plan_cron(triggers)
         rows = await self._due("hdb_cron_events")
-        jobs = []
         for row in rows:
             spec = triggers.get(row["trigger_name"])
             if spec is None:
@@ -172,8 +188,7 @@ class EventService:
                 "id": row["id"],
                 "comment": spec.get("comment"),
             }
-            jobs.append(self._scheduled("cron", row, spec, payload, spec.get("retry_conf") or {}))
-        await self._gather(jobs)
+            self._launch(self._scheduled("cron", row, spec, payload, spec.get("retry_conf") or {}))
         return len(rows)
 
     async def _plan_cron(self, triggers: dict[str, Any]) -> None:
@@ -201,7 +216,6 @@ class EventService:
     async def scheduled(self) -> int:
         """Deliver one-off events that are due."""
         rows = await self._due("hdb_scheduled_events")
-        jobs = []
         for row in rows:
             spec = {"webhook": orjson.loads(row["webhook_conf"]), "headers": orjson.loads(row["header_conf"] or b"[]")}
             payload = {
@@ -211,14 +225,15 @@ class EventService:
                 "id": row["id"],
                 "comment": row["comment"],
             }
-            jobs.append(self._scheduled("scheduled", row, spec, payload, orjson.loads(row["retry_conf"] or b"{}")))
-        await self._gather(jobs)
+            self._launch(self._scheduled("scheduled", row, spec, payload, orjson.loads(row["retry_conf"] or b"{}")))
         return len(rows)
 
     async def _due(self, table: str) -> list[Any]:
+        if not self.free:
+            return []
         async with self.app.engine.meta_pool.lease() as lease:
             statement = await lease.prepare(FETCH_SCHEDULED.format(table=table))
-            return await statement.fetch()
+            return await statement.fetch(self.free)
 
     async def _settle(self, table: str, identifier: str, change: str) -> None:
         async with self.app.engine.meta_pool.lease() as lease:
@@ -249,16 +264,20 @@ class EventService:
 
     async def actions(self) -> int:
         """Run asynchronous actions that wait."""
-        if not any((a["definition"].get("kind") == "asynchronous") for a in self.app.engine.document.get("actions") or ()):
+        if (
+            not any((a["definition"].get("kind") == "asynchronous") for a in self.app.engine.document.get("actions") or ())
+            or not self.free
+        ):
             return 0
         async with self.app.engine.meta_pool.lease() as lease:
             statement = await lease.prepare(
                 "UPDATE hdb_catalog.hdb_action_log SET status = 'processing' WHERE id IN (SELECT id FROM "
-                "hdb_catalog.hdb_action_log WHERE status = 'created' ORDER BY created_at LIMIT 20 FOR UPDATE SKIP LOCKED) "
+                "hdb_catalog.hdb_action_log WHERE status = 'created' ORDER BY created_at LIMIT $1::int FOR UPDATE SKIP LOCKED) "
                 "RETURNING id::text, action_name, input_payload::text, request_headers::text, session_variables::text"
             )
-            rows = await statement.fetch()
-        await self._gather([self._action(row) for row in rows])
+            rows = await statement.fetch(self.free)
+        for row in rows:
+            self._launch(self._action(row))
         return len(rows)
 
     async def _action(self, row: Any) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ..errors import EngineError
 from .edit import EDITS, Edit, drop, edit, kept, put, table_entry
+
+#: What with its prefix and operation is no longer than a name of PostgreSQL may be.
+TRIGGER_NAME = re.compile(r"[A-Za-z0-9_-]{1,42}")
 
 
 @edit("add_inherited_role")
@@ -41,6 +45,15 @@ def set_introspection_options(document: dict[str, Any], args: dict[str, Any]) ->
 def create_event_trigger(document: dict[str, Any], args: dict[str, Any]) -> None:
     """Call a webhook when rows change."""
     entry = table_entry(document, args["table"])
+    if not TRIGGER_NAME.fullmatch(args["name"]):
+        message = (
+            "only alphanumeric characters, underscore and hyphens, at most 42 of them, are allowed in an event trigger's name"
+        )
+        raise EngineError("invalid-input", message, "$.args.name")
+    for source in document.get("sources") or ():
+        for other in source.get("tables") or ():
+            if other is not entry and any(item["name"] == args["name"] for item in other.get("event_triggers") or ()):
+                raise EngineError("already-exists", f'event trigger "{args["name"]}" already exists', "$.args.name")
     definition = kept(**{key: args.get(key) for key in ("insert", "update", "delete")})
     definition["enable_manual"] = bool(args.get("enable_manual"))
     retry = args.get("retry_conf") or {"interval_sec": 10, "num_retries": 0, "timeout_sec": 60}

@@ -1,0 +1,95 @@
+"""Events, schedules and asynchronous actions arrive at least once, whatever dies in between."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from .servers import Engine, Postgres, running_engine
+from .webhooks import Hook, until
+
+pytestmark = pytest.mark.slow
+
+TRIGGER = {"table": "author", "insert": {"columns": "*"}, "retry_conf": {"num_retries": 3, "interval_sec": 1, "timeout_sec": 60}}
+
+
+def call(engine: Engine, kind: str, **args: Any) -> Any:
+    reply = engine.meta(kind, args)
+    assert reply.status_code == 200, reply.text
+    return reply.json()
+
+
+def test_killed_in_the_middle_of_every_kind_of_delivery(engine: Engine, hook: Hook) -> None:
+    hook.hold = threading.Event()
+    call(engine, "pg_create_event_trigger", name="made", webhook=hook.base + "/event", **TRIGGER)
+    call(engine, "set_custom_types", objects=[{"name": "Done", "fields": [{"name": "ok", "type": "Boolean!"}]}])
+    definition = {"handler": hook.base + "/action", "kind": "asynchronous", "output_type": "Done!", "timeout": 60}
+    call(engine, "create_action", name="later", definition=definition)
+    call(engine, "create_cron_trigger", name="cron", webhook=hook.base + "/cron", schedule="0 0 1 1 *", include_in_metadata=True)
+    late = {"tolerance_seconds": 10**9}
+    call(engine, "create_scheduled_event", webhook=hook.base + "/once", schedule_at="2020-01-01T00:00:00Z", retry_conf=late)
+    until(lambda: int(engine.sql("SELECT count(*) FROM hdb_catalog.hdb_cron_events")["result"][1][0]) > 0)
+    engine.sql(
+        "UPDATE hdb_catalog.hdb_cron_events SET scheduled_time = now() "
+        "WHERE id IN (SELECT id FROM hdb_catalog.hdb_cron_events LIMIT 1)"
+    )
+    engine.ask('mutation { insert_author_one(object: {name: "Gus"}) { id } }')
+    action = engine.ask("mutation { later }")["data"]["later"]
+    paths = {"/event", "/action", "/cron", "/once"}
+    until(lambda: {request["path"] for request in hook.seen} == paths)
+    first = {request["path"]: request["body"]["id"] for request in hook.seen}
+    engine.stop(hard=True)
+    hook.hold.set()
+    hook.seen.clear()
+    hook.answer = {"ok": True}
+    engine.start()
+    until(lambda: {request["path"] for request in hook.seen} == paths)
+    assert {request["path"]: request["body"]["id"] for request in hook.seen} == first
+    asked = "query ($i: uuid!) { later(id: $i) { output { ok } } }"
+    until(lambda: engine.ask(asked, {"i": action})["data"]["later"]["output"] == {"ok": True})
+    pending = (
+        "SELECT (SELECT count(*) FROM hdb_catalog.event_log WHERE NOT delivered)"
+        " + (SELECT count(*) FROM hdb_catalog.hdb_scheduled_events WHERE status <> 'delivered')"
+    )
+    until(lambda: engine.sql(pending)["result"][1][0] == "0")
+    call(engine, "pg_delete_event_trigger", name="made")
+    call(engine, "delete_cron_trigger", name="cron")
+
+
+def test_a_slow_webhook_holds_up_no_other(engine: Engine, hook: Hook) -> None:
+    slow = Hook()
+    slow.hold = threading.Event()
+    try:
+        call(engine, "pg_create_event_trigger", name="slow", webhook=slow.url, **TRIGGER)
+        call(engine, "pg_create_event_trigger", name="quick", webhook=hook.url, **TRIGGER)
+        for number in range(3):
+            engine.ask("mutation ($n: String) { insert_author_one(object: {name: $n}) { id } }", {"n": f"slow{number}"})
+            hook.wait(number + 1, 10)
+    finally:
+        slow.hold.set()
+        slow.stop()
+        for name in ("slow", "quick"):
+            call(engine, "pg_delete_event_trigger", name=name)
+
+
+def test_a_second_process_takes_nothing_from_the_first(engine: Engine, hook: Hook, postgres: Postgres) -> None:
+    hook.hold = threading.Event()
+    call(engine, "pg_create_event_trigger", name="shared", webhook=hook.url, **TRIGGER)
+    engine.ask('mutation { insert_author_one(object: {name: "Hal"}) { id } }')
+    hook.wait(1)
+    with running_engine(postgres.url) as other:
+        until(lambda: other.ask("{ author { id } }").get("data") is not None)
+        engine.sql("SELECT pg_sleep(1.5)")
+        assert len(hook.seen) == 1
+        hook.hold.set()
+        until(lambda: engine.sql("SELECT count(*) FROM hdb_catalog.event_log WHERE NOT delivered")["result"][1][0] == "0")
+    assert len(hook.seen) == 1
+    call(engine, "pg_delete_event_trigger", name="shared")
+
+
+@pytest.mark.parametrize("name", ["", "a" * 43, 'x" ON author; --', "a b", "é"])
+def test_names_of_triggers_are_bounded(engine: Engine, name: str) -> None:
+    refused = engine.meta("pg_create_event_trigger", {"name": name, "webhook": "http://127.0.0.1:1", **TRIGGER})
+    assert refused.json()["code"] == "invalid-input"
