@@ -99,7 +99,8 @@ def contributions(project: Project) -> Iterator[Service | Route]:
         },
         needs=(
             Need(capability="sql"),
-            Need(capability="graphql", required=False),
+            # it tracks its tables there once both are up, and tries until that is done
+            Need(capability="graphql", required=False, condition="started"),
             Need(capability="smtp", required=False, condition="started"),
         ),
         probe=_probe(project),

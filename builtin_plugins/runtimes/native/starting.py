@@ -58,10 +58,11 @@ class Starter:
     def run(self, supervisor_ready: Callable[[], None]) -> dict[str, Outcome]:
         """Start everything; ``supervisor_ready`` returns once processes can be started."""
         outcomes: dict[str, Outcome] = {}
+        launched: set[str] = set()
         with ThreadPoolExecutor(max_workers=max(4, len(self.instances) + 1), thread_name_prefix="start") as pool:
             waiting = dict(self.instances)
             prepared = {name: pool.submit(self._prepare, name) for name in waiting}
-            running: dict[Future[Outcome], str] = {}
+            running: dict[Future[Outcome | None], str] = {}
             try:
                 supervisor_ready()
             except BaseException:
@@ -69,21 +70,28 @@ class Starter:
                     pending.cancel()
                 raise
             while waiting or running:
-                for name in [name for name in waiting if self._may_start(name, outcomes)]:
+                for name in [name for name in waiting if self._may_start(name, outcomes, launched)]:
                     del waiting[name]
                     running[pool.submit(self._bring_up, name, prepared[name], outcomes)] = name
                 done, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
                     name = running.pop(future)
-                    outcomes[name] = future.result()
+                    outcome = future.result()
+                    if outcome is None:
+                        launched.add(name)
+                        running[pool.submit(self._see_through, name)] = name
+                    else:
+                        outcomes[name] = outcome
         return outcomes
 
     def _needs(self, name: str) -> list[tuple[str, bool, str]]:
         service = self.instances[name][0].service
         return [(n.service, n.required, n.condition) for n in service.needs if n.service in self.instances]
 
-    def _may_start(self, name: str, outcomes: dict[str, Outcome]) -> bool:
-        return all(other in outcomes for other, _, _ in self._needs(name))
+    def _may_start(self, name: str, outcomes: dict[str, Outcome], launched: set[str]) -> bool:
+        return all(
+            other in outcomes or (condition == "started" and other in launched) for other, _, condition in self._needs(name)
+        )
 
     def _prepare(self, name: str) -> list[_Ready | None]:
         """Resolve each instance and prepare those that will be started; ``None`` for one that may stay as it is."""
@@ -126,8 +134,9 @@ class Starter:
         self.progress(instance.service.name, "reloaded", "its configuration changed")
         return True
 
-    def _bring_up(self, name: str, prepared: Future[list[_Ready | None]], outcomes: dict[str, Outcome]) -> Outcome:
-        failed = [other for other, required, _ in self._needs(name) if required and outcomes[other]]
+    def _bring_up(self, name: str, prepared: Future[list[_Ready | None]], outcomes: dict[str, Outcome]) -> Outcome | None:
+        """Launch a service's processes; ``None`` once they run, else why not."""
+        failed = [other for other, required, _ in self._needs(name) if required and outcomes.get(other)]
         if failed:
             prepared.exception()
             return self._told(name, f"it needs {', '.join(failed)}, which did not come up")
@@ -136,16 +145,21 @@ class Starter:
             for instance, ready in zip(self.instances[name], specs, strict=True):
                 if ready is not None:
                     self._launch(instance, ready)
+        except (UserError, OSError) as error:
+            return self._told(name, _reason(error))
+        return None
+
+    def _see_through(self, name: str) -> Outcome:
+        """Wait until a launched service is healthy, and migrate what it serves."""
+        try:
             for instance in self.instances[name]:
                 reason = self._await(instance)
                 if reason:
                     return self._told(name, reason)
             self._migrate(self.instances[name][0])
             self._track(self.instances[name][0])
-        except UserError as error:
-            return self._told(name, _one_line(error))
-        except OSError as error:
-            return self._told(name, f"{error.filename or ''} {error.strerror or error}".strip())
+        except (UserError, OSError) as error:
+            return self._told(name, _reason(error))
         self.progress(name, "completed" if self.instances[name][0].service.one_shot else "healthy", "")
         return ""
 
@@ -247,7 +261,10 @@ def _stays_ended(instance: Instance, state: ProcessState) -> bool:
     return state.state == "EXITED" and (restart == "no" or (restart == "on-failure" and state.exit_code == 0))
 
 
-def _one_line(error: UserError) -> str:
+def _reason(error: UserError | OSError) -> str:
+    """The error on one line."""
+    if isinstance(error, OSError):
+        return f"{error.filename or ''} {error.strerror or error}".strip()
     where = error.where.replace("\n", " | ")
     parts = [f"{error.message}: {where}" if where else error.message, f"→ {error.remedy}" if error.remedy else ""]
     return " ".join(part for part in parts if part)

@@ -56,7 +56,7 @@ async def track(http: httpx.AsyncClient, graphql_url: str, admin_secret: str) ->
 
 async def keep_trying(http: httpx.AsyncClient, graphql_url: str, admin_secret: str) -> None:
     """Track as soon as the engine answers; it may start after this server."""
-    wait = 1.0
+    wait = 0.25
     while True:
         try:
             names = await track(http, graphql_url, admin_secret)

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from .. import passkeys, signup, timing, users
+from .. import signup, timing, users
 from ..errors import ApiError
 from ..http import Call, operation, reply
+from ..late import late
 from ..models import EmailWithOptions, SignUpOptions, WebauthnAdd, WebauthnEmail, WebauthnSignIn, WebauthnSignUp
 from .account import current_user
 from .password import check_may_sign_in
+
+if TYPE_CHECKING:
+    from .. import passkeys
+else:
+    passkeys = late("builtin_plugins.core.auth.server.passkeys")  # with its library a fifth of the start, and off by default
 
 _SIGN_UP, _SIGN_IN, _ADD, _ELEVATE = "signup", "signin", "add", "elevate"
 
