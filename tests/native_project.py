@@ -28,7 +28,7 @@ class NativeProject:
         names = ("POSTGRES_PORT", "REDIS_PORT", "MINIO_PORT", "MAILPIT_UI_PORT", "MAILPIT_SMTP_PORT")
         ports = dict(zip(names, map(str, free_ports(len(names))), strict=True))
         (root / ".env").write_text("ENV=dev\nPROJECT_NAME=native-test\n")
-        inner = ("admin", "admin-grpc", "filer", "filer-grpc", "master", "master-grpc", "s3-grpc", "volume", "volume-grpc")
+        inner = ("admin", "filer", "master", "volume")
         known = {f"minio/{name}": port for name, port in zip(inner, free_ports(len(inner)), strict=True)}
         (root / ".nself").mkdir(exist_ok=True)
         (root / ".nself" / "ports.json").write_text(json.dumps({"native": {"dev": known}}))

@@ -73,7 +73,8 @@ def stack(nself: Nself, own_home: Path) -> Iterator[Stack]:
     ports = "".join(f"{name}={port}\n" for name, port in zip(names, free_ports(len(names)), strict=True))
     with (nself.folder / ".env.dev").open("a") as settings:
         settings.write(f"\n{ports}AUTH_EMAIL_SIGNIN_EMAIL_VERIFIED_REQUIRED=false\n")
-    nself("start", "--runtime", "native", timeout=280)
+    told = nself("start", "--runtime", "native", timeout=280).stderr
+    assert told.index("auth: starting") < told.index("hasura: healthy"), told  # a need that is met once the other is started
     yield Stack(nself, own_home)
     nself("stop")
     nself("destroy", "--yes")

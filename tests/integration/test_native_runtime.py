@@ -8,6 +8,7 @@ import pwd
 import shutil
 import signal
 import smtplib
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -236,6 +237,39 @@ def test_storage_and_mail(tmp_path: Path) -> None:
         mail = f"http://127.0.0.1:{project.settings['MAILPIT_UI_PORT']}"
         found = httpx.get(f"{mail}/api/v1/search", params={"query": "to:b@example.com subject:welcome"}).json()["messages"]
         assert "1234" in httpx.get(f"{mail}/api/v1/message/{found[0]['ID']}").json()["Text"]
+
+
+def test_storage_starts_where_others_left_their_sockets(tmp_path: Path) -> None:
+    """SeaweedFS names its sockets after its ports, all in one folder, and cannot replace another user's."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can leave another user's file")
+    with native_project(tmp_path / "project", MINIO_ENABLED="true") as project:
+        left: list[Path] = []
+
+        def grpc_ports() -> dict[str, str]:
+            lines = (project.last.layout.run / "minio" / "weed.options").read_text().splitlines()
+            return dict(line.split(".port.grpc=") for line in lines if ".port.grpc=" in line)
+
+        try:
+            assert project.start()["minio"].health == "healthy"
+            first = grpc_ports()
+            weed = next(p for p in project.processes() if p.name() == "weed")
+            project.last.stop(None, progress=quiet)
+            until(lambda: not weed.is_running())
+            for part, port in first.items():
+                assert not Path(f"/tmp/seaweedfs-{part}-grpc-{port}.sock").exists()
+            left = [Path(f"/tmp/seaweedfs-{part}-grpc-{first[part]}.sock") for part in ("master", "filer")]
+            for path in left:
+                with socket.socket(socket.AF_UNIX) as stale:
+                    stale.bind(str(path))
+            assert project.start()["minio"].health == "healthy"
+            assert all(path.exists() for path in left)
+            moved = grpc_ports()
+            assert moved["master"] != first["master"] and moved["filer"] != first["filer"]
+            assert httpx.get(f"http://127.0.0.1:{project.settings['MINIO_PORT']}/uploads/x").status_code in {403, 404}
+        finally:
+            for path in left:
+                path.unlink(missing_ok=True)
 
 
 def test_as_an_ordinary_user(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -29,18 +29,16 @@ if TYPE_CHECKING:
 NAME = "minio"
 VOLUME = "minio_data"
 
-#: The parts of SeaweedFS that speak to each other: name of the port → option, usual port.
+#: The parts of SeaweedFS that speak to each other: name of the port → option, usual port. Their gRPC ports: see ``sockets``.
 _INNER = {
-    "s3-grpc": ("s3.port.grpc", 18333),
     "master": ("master.port", 9333),
-    "master-grpc": ("master.port.grpc", 19333),
     "volume": ("volume.port", 9340),
-    "volume-grpc": ("volume.port.grpc", 19340),
     "filer": ("filer.port", 8888),
-    "filer-grpc": ("filer.port.grpc", 18888),
     "admin": ("admin.port", 23646),
-    "admin-grpc": ("admin.port.grpc", 33646),
 }
+
+#: The file of options that are chosen when it starts, in its scratch folder.
+_OPTIONS = "weed.options"
 
 #: In the container only the S3 API listens on the network; the inner parts ask for no key and stay on loopback.
 _START = """\
@@ -86,7 +84,8 @@ def _native(endpoint: str | None, buckets: list[str]) -> Native:
 
     inner = tuple(Join.of(f"-{option}=", port(name)) for name, (option, _) in _INNER.items())
     command: tuple[Value, ...] = (
-        Program(name="weed"), "mini", Join.of("-dir=", Place(of="volume", name=VOLUME)),
+        Program(name="weed"), "-logtostderr=true", "mini",
+        Join.of("-options=", Place(of="run", name=_OPTIONS)), Join.of("-dir=", Place(of="volume", name=VOLUME)),
         "-ip=127.0.0.1", "-ip.bind=127.0.0.1", Join.of("-s3.port=", port("http")), *inner,
         Join.of("-s3.config=", Place(of="run", name="s3.json")), "-s3.port.iceberg=0", "-s3.port.lance=0",
         "-admin.ui=false", "-webdav=false", "-master.telemetry=false", f"-bucket={','.join(buckets)}",
@@ -119,8 +118,12 @@ def weed() -> str | None:
 
 
 def prepare(context: NativeContext) -> None:
-    """Write who may do what; it holds the secret key."""
+    """Write who may do what, which holds the secret key, and the ports that are chosen for each start."""
     context.write(context.place("run", "s3.json"), context.env["S3_CONFIG"])
+    from builtin_plugins.optional.minio import sockets
+
+    file = context.place("run", _OPTIONS)
+    context.write(file, sockets.options(file, set(context.stack.ports.ports.values())))
 
 
 def _identities(user: str, public: list[str]) -> Join:
