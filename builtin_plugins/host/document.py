@@ -24,13 +24,14 @@ CAPABILITIES = {
     "auth": ("url",),
     "cache": ("url", "host", "port", "password"),
     "s3": ("endpoint", "access_key", "secret_key", "region", "bucket"),
-    "smtp": ("host", "port", "user", "password", "secure"),
     "search": ("url", "key"),
     "functions": ("url",),
     "metrics": ("url",),
     "logs": ("url",),
     "traces": ("url",),
 }
+#: The project's mail server answers as one, too: the catcher in development, else whom EMAIL_PROVIDER names.
+MAIL = "smtp"
 
 
 class Hosted(Model):
@@ -97,7 +98,7 @@ def capability_variable(name: str, attribute: str) -> str:
 
 def variables(project: Project, plugins: list[InstalledPlugin]) -> dict[str, Value | None]:
     """The environment that serving these plugins takes."""
-    from hookspecs import Get
+    from hookspecs import Get, mail
     from hookspecs.roles import password_of
 
     found: dict[str, Value | None] = {
@@ -109,6 +110,10 @@ def variables(project: Project, plugins: list[InstalledPlugin]) -> dict[str, Val
         found |= {secret_variable(name): project.settings.secret(name) for name in secrets}
     for name, attributes in CAPABILITIES.items():
         found |= {capability_variable(name, a): Get(capability=name, attribute=a) for a in attributes}
+    server = mail.mail_server(project)
+    if server is not None:
+        found |= {capability_variable(MAIL, name): value for name, value in server._asdict().items()}
+        found[capability_variable(MAIL, "sender")] = mail.sender(project)
     return found
 
 

@@ -69,6 +69,8 @@ class HostContext(Protocol):
     logger: Logger
     data: Path
     """A folder of its own that outlives restarts."""
+    url: str
+    """Where its routes are reached from outside, without a trailing slash."""
 
     @property
     def pool(self) -> asyncpg.Pool:
@@ -92,7 +94,10 @@ class HostContext(Protocol):
         """The value of a secret setting among ``settings``; ``None`` where it has none. ``KeyError`` for any other name."""
 
     def capability(self, name: str, attribute: str) -> str | None:
-        """An attribute of whoever provides a capability (``capability("smtp", "host")``); ``None`` where nobody does."""
+        """An attribute of whoever provides a capability (``capability("cache", "url")``); ``None`` where nobody does.
+
+        ``smtp`` is the project's mail server, the catcher in development: host, port, user, password, secure, sender.
+        """
 
     async def enqueue(
         self, job: str, payload: Mapping[str, Any], *, delay: float = 0, priority: int | None = None, key: str = ""

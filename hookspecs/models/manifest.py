@@ -94,7 +94,8 @@ class Permissions(Model):
     public: tuple[str, ...] = ()
     """Paths below ``/plugins/<name>`` that anybody may call without a token, as globs: ``/track``, ``/pages/*``."""
     network: tuple[str, ...] = ()
-    """Hosts: ``api.stripe.com``, ``*.example.com``, ``*`` (any public address), ``stack`` (services of the project)."""
+    """Hosts: ``api.stripe.com``, ``*.example.com``, ``*`` (any public address), ``stack`` (services of the project),
+    ``setting:NAME`` (the address in that setting, which may be a private one as the user wrote it)."""
     filesystem: tuple[str, ...] = ()
     """Folders beside its own data folder, as ``project:<path>`` or ``project:<path>:write``."""
     ports: tuple[int, ...] = ()

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hookspecs import Finding, Level, Project, Stack
-
-from . import mailing
+from hookspecs import Finding, Level, Project, Stack, mail
 
 #: Providers whose id and secret have other names.
 _IDENTITY = {"TWITTER": ("CONSUMER_KEY", "CONSUMER_SECRET"), "APPLE": ("CLIENT_ID", "TEAM_ID", "KEY_ID", "PRIVATE_KEY")}
@@ -24,7 +22,7 @@ def findings(project: Project, stack: Stack) -> Iterator[Finding]:
 def _mail(project: Project, stack: Stack) -> Iterator[Finding]:
     if project.settings["AUTH_SMTP_HOST"]:
         return
-    chosen = mailing.provider(project)
+    chosen = mail.provider(project)
     if chosen == "none" or (chosen == "mailpit" and stack.provider("smtp") is None):
         yield Finding(
             level=Level.WARNING,
@@ -43,8 +41,8 @@ def _mail(project: Project, stack: Stack) -> Iterator[Finding]:
             remedy="set SMTP_HOST, SMTP_USER and SMTP_PASS",
             code="mail-missing",
         )
-    elif chosen in mailing.PROVIDERS and project.settings.secret(mailing.PROVIDERS[chosen].password) is None:
-        name = mailing.PROVIDERS[chosen].password
+    elif chosen in mail.PROVIDERS and project.settings.secret(mail.PROVIDERS[chosen].password) is None:
+        name = mail.PROVIDERS[chosen].password
         yield Finding(
             level=Level.ERROR,
             message=f"EMAIL_PROVIDER={chosen} has no password",

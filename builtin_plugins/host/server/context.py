@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import orjson
 
@@ -44,6 +45,12 @@ class Context:
         self._pool_size = document.pool_size
         self._services = document.services
 
+    @property
+    def url(self) -> str:
+        """See ``HostContext``."""
+        parts = urlsplit(self._environment.public_url)
+        return f"{parts.scheme}://{parts.netloc}/plugins/{self.plugin}"
+
     @cached_property
     def data(self) -> Path:
         folder = self._environment.data / self.plugin
@@ -56,9 +63,9 @@ class Context:
 
     @cached_property
     def http(self) -> httpx.AsyncClient:
-        from .egress import guarded_client
+        from .egress import guarded_client, reachable
 
-        return guarded_client(self._manifest.permissions.network, self._services)
+        return guarded_client(*reachable(self._manifest.permissions.network, self._services, self.settings))
 
     @cached_property
     def metrics(self) -> prometheus_client.CollectorRegistry:

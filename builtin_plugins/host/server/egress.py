@@ -1,4 +1,4 @@
-"""A plugin's HTTP client: only the hosts its manifest names; private addresses, the project's own services, under ``stack``."""
+"""A plugin's HTTP client: only the hosts its manifest names; private addresses only as the stack's own or the user's."""
 
 from __future__ import annotations
 
@@ -8,21 +8,46 @@ from fnmatch import fnmatchcase
 import httpx
 
 from builtin_plugins.egress import GuardedTransport
+from hookspecs import Settings
 
 _TIMEOUT = httpx.Timeout(30, connect=10)
-STACK = "stack"
+STACK, SETTING = "stack", "setting"
 
 
-def names(host: str, network: Iterable[str]) -> bool:
-    """Whether ``permissions.network`` names a host."""
-    return any(fnmatchcase(host.lower().rstrip("."), name.lower()) for name in network if name != STACK)
+def named(host: str, names: Iterable[str]) -> bool:
+    """Whether a host is one of these; ``*`` at the beginning stands for any."""
+    return any(fnmatchcase(host.lower().rstrip("."), name.lower()) for name in names)
 
 
-def guarded_client(network: Collection[str], services: Collection[str]) -> httpx.AsyncClient:
-    """The client. ``services``: ``host:port`` of the stack's own. Each hop of a redirect is judged anew.
+def reachable(network: Iterable[str], services: Collection[str], settings: Settings) -> tuple[list[str], list[str]]:
+    """What ``permissions.network`` comes to: names of public hosts, and ``host:port`` of private ones.
 
-    Proxies of the environment are not used: they would resolve names themselves.
+    ``stack`` stands for the stack's services. ``setting:NAME`` for the address in that setting, which the user wrote and which
+    may therefore be private.
     """
-    inner = services if STACK in network else ()
-    transport = GuardedTransport(inner, schemes=("https", "http"), permits=lambda host: names(host, network))
+    names, private = [], []
+    for entry in network:
+        kind, colon, setting = entry.partition(":")
+        if entry == STACK:
+            private += services
+        elif colon and kind == SETTING:
+            private += _address(str(settings.get(setting) or ""))
+        else:
+            names.append(entry)
+    return names, private
+
+
+def _address(url: str) -> list[str]:
+    parts = httpx.URL(url) if "://" in url else httpx.URL(f"//{url}")
+    if not parts.host:
+        return []
+    return [f"{parts.host}:{parts.port or (80 if parts.scheme == 'http' else 443)}"]
+
+
+def guarded_client(names: Collection[str], private: Collection[str]) -> httpx.AsyncClient:
+    """The client: any public address at hosts of these ``names``, and ``private`` ones by ``host:port``.
+
+    Each hop of a redirect is judged anew. Proxies of the environment are not used: they would resolve names themselves.
+    """
+    transport = GuardedTransport(private, schemes=("https", "http"), permits=lambda host: named(host, names))
     return httpx.AsyncClient(transport=transport, follow_redirects=False, timeout=_TIMEOUT, trust_env=False)
