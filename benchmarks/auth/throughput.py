@@ -162,7 +162,7 @@ def report(found: dict[str, float]) -> dict[str, float]:
 async def wait_for(base: str) -> None:
     """Until the server answers."""
     async with httpx.AsyncClient() as http:
-        for _ in range(200):
+        for _ in range(1200):
             try:
                 await http.get(base + "/healthz")
                 return

@@ -14,7 +14,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount
 
-from .body_limit import BodyLimit
 from .errors import ApiError
 from .http import refusal, reply
 from .routes import (
@@ -86,7 +85,6 @@ def create_app(settings: Settings) -> Starlette:
         lifespan=lifespan,
         middleware=[
             Middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"], max_age=600),
-            Middleware(BodyLimit, limit=settings.body_limit),
         ],
         exception_handlers={HTTPException: _http_error, Exception: _crash},
     )

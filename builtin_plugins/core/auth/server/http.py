@@ -7,6 +7,7 @@ import logging
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from starlette.background import BackgroundTask
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from .errors import ApiError, unauthenticated
 from .keys import InvalidTokenError
@@ -140,8 +142,22 @@ async def _caller(service: Service, request: Request, auth: str) -> Caller | Non
     return caller
 
 
-async def _body(request: Request, model: type[Body], *, required: bool) -> Body | None:
-    raw = await request.body()
+async def read_body(request: Request, limit: int) -> bytes:
+    """The request's body; 413 as soon as the announced or the received length is beyond the limit."""
+    too_long = ApiError("invalid-request", status=413, message="the request body is too long")
+    announced = request.headers.get("content-length", "")
+    if announced.isdigit() and int(announced) > limit:
+        raise too_long
+    received = bytearray()
+    async for part in request.stream():
+        received += part
+        if len(received) > limit:
+            raise too_long
+    return bytes(received)
+
+
+async def _body(service: Service, request: Request, model: type[Body], *, required: bool) -> Body | None:
+    raw = await read_body(request, service.settings.body_limit)
     if not raw:
         if required:
             raise ApiError("invalid-request", message="a request body is needed")
@@ -159,6 +175,46 @@ async def _body(request: Request, model: type[Body], *, required: bool) -> Body 
     return body
 
 
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation as an ASGI application: what Starlette wraps round a function costs as much as the operation itself."""
+
+    name: str
+    handler: Handler
+    body: type[Body] | None
+    body_required: bool
+    auth: str
+    limits: tuple[str, ...]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        request = Request(scope, receive)
+        service: Service = scope["app"].state.service
+        response = await self._answer(service, request)
+        await response(scope, receive, send)
+
+    async def _answer(self, service: Service, request: Request) -> Response:
+        try:
+            wait = service.limits.check(self.limits, request.client.host if request.client else "-")
+            if wait > 0:
+                answer = refusal(ApiError("invalid-request", status=429, message="Too many requests"), service)
+                answer.headers["retry-after"] = str(int(wait) + 1)
+                return answer
+            caller = await _caller(service, request, self.auth) if self.auth != "none" else None
+            parsed = await _body(service, request, self.body, required=self.body_required) if self.body else None
+            return await self.handler(Call(service, request, parsed, caller))
+        except ApiError as error:
+            answer = refusal(error, service)
+            if error.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+                answer.headers["connection"] = "close"
+            return answer
+        except ClientDisconnect:
+            return refusal(ApiError("invalid-request"), service)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            log.error("%s: database: %s", self.name, error)
+            return refusal(ApiError("internal-server-error"), service)
+
+
 def operation(
     method: str,
     path: str,
@@ -174,27 +230,8 @@ def operation(
     `auth` is `none`, `optional`, `bearer`, `session` (`require_live`) or `elevated` (that and `require_elevated`);
     `limits` names groups of AUTH_RATE_LIMIT_* beside `global`.
     """
-
-    async def endpoint(request: Request) -> Response:
-        service: Service = request.app.state.service
-        try:
-            wait = service.limits.check(limits, request.client.host if request.client else "-")
-            if wait > 0:
-                answer = refusal(ApiError("invalid-request", status=429, message="Too many requests"), service)
-                answer.headers["retry-after"] = str(int(wait) + 1)
-                return answer
-            caller = await _caller(service, request, auth)
-            parsed = await _body(request, body, required=body_required) if body else None
-            return await handler(Call(service, request, parsed, caller))
-        except ApiError as error:
-            return refusal(error, service)
-        except ClientDisconnect:
-            return refusal(ApiError("invalid-request"), service)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
-            log.error("%s %s: database: %s", method, path, error)
-            return refusal(ApiError("internal-server-error"), service)
-
-    route = Route(path, endpoint, methods=[method], name=f"{method} {path}")
+    name = f"{method} {path}"
+    route = Route(path, Operation(name, handler, body, body_required, auth, limits), methods=[method], name=name)
     if route.methods and path != "/healthz":
         route.methods.discard("HEAD")  # mail scanners send HEAD to links, which must not use up a ticket
     return route

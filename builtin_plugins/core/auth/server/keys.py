@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import json
 import time
+from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, Key, OctKey, OKPKey, RSAKey
+from joserfc.jws import JWSRegistry
 
 from .settings import SettingsError
 
@@ -112,7 +115,9 @@ class KeyRing:
         if not isinstance(older, list) or not all(isinstance(item, dict) for item in older):
             raise SettingsError("AUTH_JWT_PREVIOUS_SECRETS: a JSON array of secrets is needed")
         self.previous = [_parse(item, "AUTH_JWT_PREVIOUS_SECRETS", signs=False) for item in older]
-        self._header = {"alg": self.current.algorithm, "typ": "JWT"} | ({"kid": self.current.kid} if self.current.kid else {})
+        header = {"alg": self.current.algorithm, "typ": "JWT"} | ({"kid": self.current.kid} if self.current.kid else {})
+        self._head = urlsafe_b64encode(orjson.dumps(header)).rstrip(b"=") + b"."
+        self._algorithm = JWSRegistry(algorithms=[self.current.algorithm]).get_alg(self.current.algorithm)
 
     def sign(
         self, subject: str, hasura_claims: dict[str, Any], lifetime: int, *, session: str = "", now: float | None = None
@@ -133,7 +138,10 @@ class KeyRing:
             claims["aud"] = key.audience
         if session:
             claims["sid"] = session
-        return jwt.encode(self._header, claims, key.signing, algorithms=[key.algorithm])
+        # The compact form (RFC 7515, 7.1), put together here: its head is the same every time, and refreshing must be cheap.
+        signed = self._head + urlsafe_b64encode(orjson.dumps(claims)).rstrip(b"=")
+        mark = urlsafe_b64encode(self._algorithm.sign(signed, key.signing)).rstrip(b"=")
+        return (signed + b"." + mark).decode()
 
     def verify(self, token: str, now: float | None = None) -> dict[str, Any]:
         """The Hasura claims of a token, with `sub` and `sid`; `InvalidTokenError` if it does not hold.

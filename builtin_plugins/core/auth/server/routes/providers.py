@@ -6,6 +6,7 @@ import json
 import logging
 import time
 from typing import Any
+from urllib.parse import parse_qsl
 from uuid import UUID, uuid4
 
 from pydantic import ValidationError
@@ -15,7 +16,7 @@ from starlette.routing import BaseRoute
 
 from .. import redirects, signup, users
 from ..errors import ApiError
-from ..http import Call, authenticate, operation, redirect, require_elevated, require_live
+from ..http import Call, authenticate, operation, read_body, redirect, require_elevated, require_live
 from ..models import SignUpOptions, storable
 from ..oauth import accounts
 from ..oauth.exchange import Exchange, ExchangeError
@@ -146,8 +147,12 @@ async def callback_post(call: Call) -> Response:
     kind = call.request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
         raise ApiError("invalid-request", status=415)
-    form = await call.request.form(max_files=0, max_fields=30)
-    return await _finish(call, {name: value for name, value in form.items() if isinstance(value, str)})
+    raw = await read_body(call.request, call.service.settings.body_limit)
+    try:
+        answer = dict(parse_qsl(raw.decode(), max_num_fields=30))
+    except ValueError:
+        raise ApiError("invalid-request") from None
+    return await _finish(call, answer)
 
 
 async def _finish(call: Call, answer: dict[str, str]) -> Response:
