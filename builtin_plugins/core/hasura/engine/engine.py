@@ -47,6 +47,7 @@ class Engine:
         self.ready = False
         self.tasks: list[asyncio.Task[Any]] = []
         self.listeners: list[Any] = []
+        self.remotes: Any = None
 
     @property
     def schema(self) -> Schema:

@@ -124,6 +124,8 @@ async def reload_metadata(engine: Engine, args: Any) -> Any:
     """Look at the database again."""
     async with engine.lock:
         schema = await engine.reload()
+    if engine.remotes is not None and isinstance(args, dict) and args.get("reload_remote_schemas"):
+        await engine.remotes.refresh(engine.remotes.wanted())
     return {
         "message": "success",
         "is_consistent": not schema.inconsistent,

@@ -11,8 +11,9 @@ from graphql import DocumentNode, execute
 from graphql.language import ast
 
 from ..errors import EngineError
-from ..schema.introspection import graphql_schema
+from ..schema.introspect.roots import graphql_schema
 from ..schema.roles import role_schema
+from . import api as _api  # noqa: F401 - registers its commands
 from .actions import run_action
 from .schemas import RemoteSchemas
 
@@ -30,6 +31,7 @@ class Outside:
         self.app = app
         self.remotes = RemoteSchemas(app)
         app.engine.executor.remote_roots = self.remotes.roots
+        app.engine.remotes = self.remotes
         self.remotes.changed()
 
     async def answer(self, parts: list[Part], plan: Plan, variables: dict[str, Any], session: dict[str, str]) -> dict[str, bytes]:
@@ -55,6 +57,14 @@ class Outside:
         session = request["session"]
         return self.app.engine.executor.document(request["text"], request["name"], session.role, session.backend)
 
+    def _remote_fields(self, role: str) -> dict[str, dict[str, Any]]:
+        found: dict[str, dict[str, Any]] = {"query": {}, "mutation": {}}
+        for _, view in self.remotes.of_role(role):
+            for kind, fields in found.items():
+                for name, field in view.roots(kind).items():
+                    fields.setdefault(name, field)
+        return found
+
     def _introspect(self, field: Any, variables: dict[str, Any]) -> bytes:
         request = REQUEST.get()
         session = request["session"]
@@ -63,7 +73,7 @@ class Outside:
         key = ("introspection", session.role, session.backend)
         schema = role.schema.role_cache.get(key)
         if schema is None:
-            schema = role.schema.role_cache[key] = graphql_schema(role)
+            schema = role.schema.role_cache[key] = graphql_schema(role, self._remote_fields(session.role))
         node = ast.FieldNode(
             name=field.node.name,
             alias=field.node.alias,

@@ -6,16 +6,16 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from graphql import DocumentNode, GraphQLError, get_introspection_query, parse, print_ast
+from graphql import DocumentNode, GraphQLSchema, build_client_schema, get_introspection_query, print_ast
 from graphql.language import ast
 
 from ..errors import EngineError
+from ..schema.model import ADMIN
 from .actions import FORWARDED, expand, header_list
+from .view import View, permitted_sdl, view_of
 
 if TYPE_CHECKING:
     from ..http.app import App
-
-KINDS = {"query": "queryType", "mutation": "mutationType"}
 
 
 class RemoteSchemas:
@@ -23,46 +23,83 @@ class RemoteSchemas:
 
     def __init__(self, app: App) -> None:
         self.app = app
-        self.fields: dict[str, dict[str, dict[str, Any]]] = {}
+        self.schemas: dict[str, GraphQLSchema] = {}
+        self.problems: dict[str, str] = {}
         self.known: dict[str, Any] = {}
+        self.views: dict[tuple[str, str], View] = {}
         self._work: asyncio.Task[None] | None = None
         app.engine.listeners.append(self.changed)
 
     def changed(self) -> None:
-        """The metadata changed: learn the remotes that are new or different."""
-        wanted = {remote["name"]: remote for remote in self.app.engine.document.get("remote_schemas") or ()}
-        if wanted != self.known:
+        """The metadata changed: learn the remotes that are new or different, and those that could not be learnt."""
+        wanted = self.wanted()
+        if wanted != self.known or self.problems:
             self._work = asyncio.create_task(self.refresh(wanted))
 
-    async def refresh(self, wanted: dict[str, Any]) -> None:
-        """Introspect every remote; one that does not answer has no fields until the next change."""
-        found: dict[str, dict[str, dict[str, Any]]] = {"query": {}, "mutation": {}}
-        for remote in wanted.values():
-            try:
-                schema = await self._introspect(remote)
-            except Exception as error:
-                detail = {"name": remote["name"], "error": f"{type(error).__name__}: {error}"}
-                self.app.logger.write("remote-schema", detail, "error")
-                continue
-            types = {kind["name"]: kind for kind in schema["types"]}
-            for kind, key in KINDS.items():
-                root = types.get((schema.get(key) or {}).get("name")) or {}
-                for item in root.get("fields") or ():
-                    found[kind].setdefault(item["name"], remote)
-        self.fields, self.known = found, wanted
-        self.app.engine.executor.cache.clear()
+    def wanted(self) -> dict[str, Any]:
+        """The remotes of the metadata in force, by name."""
+        return {remote["name"]: remote for remote in self.app.engine.document.get("remote_schemas") or ()}
 
-    async def _introspect(self, remote: dict[str, Any]) -> dict[str, Any]:
-        body = await self._post(remote, {"query": get_introspection_query()}, {}, {})
-        return body["data"]["__schema"]
+    async def settled(self) -> None:
+        """Wait until what is being learnt is known."""
+        if self._work is not None:
+            await self._work
+
+    async def refresh(self, wanted: dict[str, Any]) -> None:
+        """Introspect every remote; one that does not answer has no fields until the metadata is changed or reloaded."""
+        found: dict[str, GraphQLSchema] = {}
+        problems: dict[str, str] = {}
+        for name, remote in wanted.items():
+            try:
+                found[name] = build_client_schema(await self.introspect(remote), assume_valid=True)
+            except Exception as error:
+                problems[name] = str(error)
+                self.app.logger.write("remote-schema", {"name": name, "error": problems[name]}, "error")
+        self.schemas, self.problems, self.known = found, problems, wanted
+        self.views.clear()
+        self.app.engine.executor.cache.clear()
+        if self.app.engine.executor.schema is not None:
+            self.app.engine.executor.schema.role_cache.clear()
+
+    async def introspect(self, remote: dict[str, Any]) -> Any:
+        """What a remote says of itself; raises the error of one that does not answer so."""
+        try:
+            body = await self._post(remote, {"query": get_introspection_query()}, {}, {})
+            data = body["data"]
+            build_client_schema(data, assume_valid=True)
+        except EngineError:
+            raise
+        except Exception as error:
+            message = f'the remote schema "{remote["name"]}" cannot be introspected: {type(error).__name__}'
+            raise EngineError("remote-schema-error", message, "$.args", 400) from None
+        return data
+
+    def view(self, remote: dict[str, Any], role: str) -> View | None:
+        """What a role may use of a remote; None for nothing."""
+        schema = self.schemas.get(remote["name"])
+        if schema is None:
+            return None
+        restricted = role != ADMIN and self.app.config.remote_schema_permissions
+        key = (remote["name"], role if restricted else "")
+        if key not in self.views:
+            sdl = permitted_sdl(remote, role) if restricted else None
+            if restricted and sdl is None:
+                return None
+            self.views[key] = view_of(schema, sdl)
+        return self.views[key]
+
+    def of_role(self, role: str) -> list[tuple[dict[str, Any], View]]:
+        """The remotes a role may use; where two have a root field of one name, the first answers."""
+        pairs = [(remote, self.view(remote, role)) for remote in self.known.values()]
+        return [(remote, view) for remote, view in pairs if view is not None]
 
     def roots(self, role: str) -> dict[str, dict[str, Any]]:
-        """The remote root fields of a role."""
-        if role == "admin" or not self.app.config.remote_schema_permissions:
-            return self.fields
-        found: dict[str, dict[str, Any]] = {}
-        for kind, fields in self.fields.items():
-            found[kind] = {name: remote for name, remote in fields.items() if name in permitted(remote, role, kind)}
+        """The remote root fields of a role, by kind of operation."""
+        found: dict[str, dict[str, Any]] = {"query": {}, "mutation": {}}
+        for remote, view in self.of_role(role):
+            for kind, fields in found.items():
+                for name in view.roots(kind):
+                    fields.setdefault(name, remote)
         return found
 
     async def _post(self, remote: dict[str, Any], body: Any, headers: dict[str, str], session: dict[str, str]) -> Any:
@@ -98,11 +135,16 @@ class RemoteSchemas:
             directives=(),
             selection_set=ast.SelectionSetNode(selections=(node,)),
         )
-        text = print_ast(DocumentNode(definitions=(operation, *(document.fragments[name] for name in fragments))))
+        asked = DocumentNode(definitions=(operation, *(document.fragments[name] for name in fragments)))
+        session = request["session"]
+        view = self.view(remote, session.role)
+        if view is None:
+            raise EngineError("remote-schema-error", f'the remote schema "{remote["name"]}" is not there', "$")
+        text = print_ast(view.checked(asked, session.variables))
         given = {name: value for name, value in variables.items() if name in names}
         try:
             body = {"query": text, "variables": given}
-            answer = await self._post(remote, body, request["headers"], request["session"].variables)
+            answer = await self._post(remote, body, request["headers"], session.variables)
         except Exception as error:
             message = f"HTTP exception occurred while sending the request to remote schema: {type(error).__name__}"
             raise EngineError("remote-schema-error", message, "$") from None
@@ -110,27 +152,6 @@ class RemoteSchemas:
             first = (answer.get("errors") or [{}])[0] if isinstance(answer, dict) else {}
             raise EngineError("remote-schema-error", str(first.get("message", "the remote schema failed")), "$")
         return orjson.dumps((answer.get("data") or {}).get(field.alias))
-
-
-def permitted(remote: dict[str, Any], role: str, kind: str) -> set[str]:
-    """The root fields that a role's own schema of a remote names."""
-    for permission in remote.get("permissions") or ():
-        if permission["role"] != role:
-            continue
-        try:
-            document = parse((permission.get("definition") or {}).get("schema", ""), no_location=True)
-        except GraphQLError:
-            return set()
-        root = {"query": "Query", "mutation": "Mutation"}[kind]
-        for definition in document.definitions:
-            if isinstance(definition, ast.SchemaDefinitionNode):
-                for entry in definition.operation_types:
-                    if entry.operation.value == kind:
-                        root = entry.type.name.value
-        for definition in document.definitions:
-            if isinstance(definition, ast.ObjectTypeDefinitionNode) and definition.name.value == root:
-                return {item.name.value for item in definition.fields or ()}
-    return set()
 
 
 def used(node: Any, fragments: dict[str, Any]) -> tuple[set[str], list[str]]:
