@@ -14,13 +14,14 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from hookspecs.errors import UserError
 from nself_core.plugins.sources.client import Client, Places
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--metadata-dir", type=Path, required=True)
     parser.add_argument("--metadata-url", default="")
@@ -31,7 +32,7 @@ def main() -> int:
     commands.add_parser("init").add_argument("trusted_root", type=Path)
     commands.add_parser("refresh")
     commands.add_parser("download")
-    given = parser.parse_args()
+    given = parser.parse_args(argv)
     root = given.metadata_dir / "root.json"
     if given.command == "init":
         given.metadata_dir.mkdir(parents=True, exist_ok=True)

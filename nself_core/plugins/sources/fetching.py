@@ -49,7 +49,7 @@ class HttpFetcher(Urllib3Fetcher):
     def _limited(self, response: Any, url: str) -> Iterator[bytes]:
         started, received = time.monotonic(), 0
         try:
-            for chunk in response.stream(CHUNK, decode_content=False):
+            while chunk := response.read1(CHUNK, decode_content=False):  # what is there: `stream` would wait for a whole chunk
                 received += len(chunk)
                 if time.monotonic() - started > PATIENCE + received / LEAST_RATE:
                     raise SlowRetrievalError(f"{url} comes slower than {LEAST_RATE // 1024} KiB a second")
