@@ -104,6 +104,7 @@ def wrk(port: int, folder: Path, clients: int, seconds: int) -> tuple[float, int
 async def prepare(url: str) -> None:
     """The Host's tables and the peer's."""
     connection = await asyncpg.connect(url)
+    await connection.execute("CREATE SCHEMA nself_host")
     for migration in migrations():
         await connection.execute(migration.up)
     await connection.execute(_PEER)

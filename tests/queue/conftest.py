@@ -36,6 +36,7 @@ async def url(postgres: str) -> AsyncIterator[str]:
     await admin.execute(f"CREATE DATABASE {name}")
     found = f"{postgres.rpartition('/')[0]}/{name}"
     made = await asyncpg.connect(found)
+    await made.execute("CREATE SCHEMA nself_host")
     for migration in migrations():
         await made.execute(migration.up)
     await made.close()

@@ -14,7 +14,7 @@ import standardwebhooks
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from builtin_plugins.host.webhooks.intake import Intake, Source
+from builtin_plugins.host.webhooks.endpoint import Intake, Source
 from builtin_plugins.host.webhooks.schemes.standard import sign
 from builtin_plugins.host.webhooks.store import Row
 

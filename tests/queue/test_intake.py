@@ -7,16 +7,19 @@ import hashlib
 import hmac
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import asyncpg
 import httpx
 import pytest
+import uvicorn
 
 from builtin_plugins.host.jobs import Workers
-from builtin_plugins.host.webhooks import Events, Source, intake, webhook_tasks
+from builtin_plugins.host.webhooks import Events, Source, endpoint, intake, webhook_tasks
 from hookspecs.models.host import Event
 from hookspecs.models.manifest import Webhook
+from tests.auth.postgres import free_port
 
 from .test_jobs import until, working
 
@@ -77,3 +80,126 @@ async def test_many_at_once_are_all_stored(pool: asyncpg.Pool, http: httpx.Async
 
     assert set(await asyncio.gather(*[post(n) for n in range(200)])) == {200}
     assert len(await Events(pool).newest(limit=999)) == 150
+
+
+# --- over a real server ---
+
+
+@pytest.fixture
+async def served(url: str) -> AsyncIterator[tuple[int, asyncpg.Pool]]:
+    """The intake behind uvicorn; its own pool, which a test may break."""
+    port = free_port()
+    async with asyncpg.create_pool(url, min_size=0, max_size=4, server_settings={"application_name": "intake"}) as pool:
+        app = intake(pool)
+        app.serve("demo", [Source("demo", RULE, (SECRET,)), Source("demo", RULE.model_copy(update={"source": "other"}), ())])
+        server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error", timeout_graceful_shutdown=1, access_log=False))
+        run = asyncio.create_task(server.serve())
+        while not server.started:
+            await asyncio.sleep(0.01)
+        yield port, pool
+        server.should_exit = True
+        await run
+
+
+async def raw(port: int, head: str, body: bytes = b"", *, pause: float = 0) -> str:
+    """What is answered to bytes as they are."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(head.replace("\n", "\r\n").encode("latin-1"))
+    for part in (body[: len(body) // 2], body[len(body) // 2 :]):
+        await asyncio.sleep(pause)
+        writer.write(part)
+    answer = (await asyncio.wait_for(reader.read(4096), 15)).decode("latin-1")
+    writer.close()
+    return answer
+
+
+def head(body: bytes, path: str = "/webhooks/demo/main", **more: str) -> str:
+    lines = {"host": "x", "content-length": str(len(body)), **github(body), **{k.replace("_", "-"): v for k, v in more.items()}}
+    return f"POST {path} HTTP/1.1\n" + "".join(f"{name}: {value}\n" for name, value in lines.items()) + "\n"
+
+
+async def test_what_is_too_much_or_not_whole_is_refused(
+    served: tuple[int, asyncpg.Pool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port, pool = served
+    monkeypatch.setattr(endpoint, "_SLOWEST", 1)
+    good = b'{"a": 1}'
+    long = b'{"a": "' + b"x" * (1024 * 1024) + b'"}'
+    chunked = {"transfer_encoding": "chunked"}
+    cases = {
+        "a good one": (head(good), good, "200"),
+        "in pieces": (head(good), good, "200"),
+        "a length over the limit": (head(good, content_length=str(2**21)), b"", "413"),
+        "over the limit without a length": (
+            head(long, **chunked).replace(f"content-length: {len(long)}\n", ""),
+            b"%x\r\n%s\r\n0\r\n\r\n" % (len(long), long),
+            "413",
+        ),
+        "headers over the limit": (head(good, x_long="y" * 40_000), good, "431"),
+        "compressed": (head(good, content_encoding="gzip"), good, "415"),
+        "no JSON": (head(b"<xml/>"), b"<xml/>", "415"),
+        "multipart": (head(b"--x", content_type="multipart/form-data; boundary=x"), b"--x", "415"),
+        "a body that never comes": (head(good), b"", "408"),
+        "nobody there": (head(good, path="/webhooks/nobody"), good, "404"),
+        "two sources, none named": (head(good, path="/webhooks/demo"), good, "404"),
+        "a source without a secret": (head(good, path="/webhooks/demo/other"), good, "503"),
+    }  # fmt: skip
+    for name, (start, body, status) in cases.items():
+        answer = await raw(port, start, body, pause=0.1 if name == "in pieces" else 0)
+        assert answer.startswith(f"HTTP/1.1 {status}"), (name, answer[:200])
+    assert await pool.fetchval("SELECT count(*) FROM nself_host.jobs") == 1
+
+
+async def test_while_the_database_is_down_it_is_never_answered_2xx(
+    served: tuple[int, asyncpg.Pool], url: str, postgres: str
+) -> None:
+    port, _ = served
+    admin = await asyncpg.connect(postgres)
+    name = url.rpartition("/")[2]
+    body = b'{"a": 1}'
+
+    async def burst(first: int) -> list[tuple[int, str | None]]:
+        async with httpx.AsyncClient(timeout=20) as client:
+            target = f"http://127.0.0.1:{port}/webhooks/demo/main"
+            posts = [client.post(target, content=body, headers=github(body, str(first + n))) for n in range(100)]
+            return [(answer.status_code, answer.headers.get("retry-after")) for answer in await asyncio.gather(*posts)]
+
+    assert set(await burst(0)) == {(200, None)}
+    await admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+    await admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'intake'")
+    assert set(await burst(1000)) == {(503, "5")}
+    await admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+    assert set(await burst(1000)) == {(200, None)}
+    await admin.close()
+    mine = await asyncpg.connect(url)
+    assert await mine.fetchval("SELECT count(*) FROM nself_host.jobs") == 200
+    await mine.close()
+
+
+async def test_the_dead_are_listed_shown_and_replayed(pool: asyncpg.Pool, http: httpx.AsyncClient) -> None:
+    body = b'{"a": 1}'
+    await http.post("/webhooks/demo", content=body, headers=github(body, "evt"))
+    faulty = True
+
+    async def handle(event: Event) -> None:
+        if faulty:
+            raise RuntimeError("no use for it")
+
+    tasks = {
+        name: replace(task, retries=1, backoff=lambda _: 0.01) for name, task in webhook_tasks("demo", [RULE], handle).items()
+    }
+    events = Events(pool)
+    async with working(Workers(pool, tasks, poll=0.02)):
+        await until(lambda: _count(pool, "dead", 1))
+        (dead,) = await events.newest(plugin="demo", source="main", kind="push", state="dead")
+        assert (dead.id, dead.attempts, dead.error) == ("evt", 2, "RuntimeError: no use for it")
+        assert (await events.find("evt")) == (await events.find(str(dead.number))) == [dead]
+        content = await events.content(dead.number)
+        assert content is not None
+        assert content.body == body.decode()
+        faulty = False
+        assert await events.replay(number=dead.number) == [dead.number]
+        await until(lambda: _count(pool, "done", 1))
+        assert await events.replay(plugin="demo") == []  # none is dead any more
+        assert await events.replay(number=dead.number) == [dead.number]  # a done one is replayed when it is named
+        await until(lambda: _count(pool, "done", 1))

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from builtin_plugins.egress import GuardedTransport
-from builtin_plugins.host.webhooks.intake import Intake, Source
+from builtin_plugins.host.webhooks.endpoint import Intake, Source
 from builtin_plugins.host.webhooks.remote import PayPal
 from builtin_plugins.host.webhooks.schemes import paypal
 from hookspecs.models.manifest import Webhook

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from .endpoint import Intake, Source, intake, secrets_of
 from .handling import webhook_tasks
-from .intake import Intake, Source, intake, secrets_of
 from .outbound import Outbound
 from .records import Events
 

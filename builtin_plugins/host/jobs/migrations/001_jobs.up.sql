@@ -1,5 +1,3 @@
-CREATE SCHEMA IF NOT EXISTS nself_host;
-
 -- One row is one piece of work: a plugin's job, a webhook that came in (name "webhook:<source>") or one to send ("deliver").
 CREATE TABLE nself_host.jobs (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
