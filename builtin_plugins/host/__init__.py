@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from hookspecs import hookimpl
 
 if TYPE_CHECKING:
+    import click
+
     from hookspecs import File, Migration, Project, Route, Service, Stack
 
 
@@ -30,3 +32,11 @@ def migrate_schema(project: Project) -> Iterable[Migration]:
     from .schema import migrations
 
     return migrations(project)
+
+
+@hookimpl
+def register_commands(cli: click.Group) -> None:
+    from .commands import job, webhook
+
+    cli.add_command(job)
+    cli.add_command(webhook)

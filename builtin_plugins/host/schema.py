@@ -18,17 +18,11 @@ NAME = "core-host"
 ROLE = role_of(NAME)
 SCHEMA = "nself_host"
 
-#: The right to make schemas is what ``CREATE SCHEMA IF NOT EXISTS`` asks for, whatever exists.
-_MAKE = f"""\
-CREATE SCHEMA IF NOT EXISTS {SCHEMA} AUTHORIZATION {ROLE};
-DO $do$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO {ROLE}', current_database()); END $do$
-"""
-
 
 def migrations(project: Project) -> Iterator[Migration]:
     """Nothing where no plugin has anything for the Host."""
     if not hosted(project):
         return
-    yield Migration(id="host_schema", up=_MAKE)
+    yield Migration(id="host_schema", up=f"CREATE SCHEMA IF NOT EXISTS {SCHEMA} AUTHORIZATION {ROLE}")
     for migration in jobs.migrations(ROLE):
         yield migration.model_copy(update={"id": f"jobs_{migration.id}"})

@@ -198,8 +198,8 @@ async def test_the_dead_are_listed_shown_and_replayed(pool: asyncpg.Pool, http: 
         assert content is not None
         assert content.body == body.decode()
         faulty = False
-        assert await events.replay(number=dead.number) == [dead.number]
+        assert await events.replay(numbers=[dead.number]) == [dead.number]
         await until(lambda: _count(pool, "done", 1))
         assert await events.replay(plugin="demo") == []  # none is dead any more
-        assert await events.replay(number=dead.number) == [dead.number]  # a done one is replayed when it is named
+        assert await events.replay(numbers=[dead.number]) == [dead.number]  # a done one is replayed when it is named
         await until(lambda: _count(pool, "done", 1))

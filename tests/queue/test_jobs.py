@@ -102,7 +102,7 @@ async def test_a_raise_retries_with_growing_delay_then_it_is_dead(pool: asyncpg.
     assert delays == sorted(delays)
     assert delays[-1] < 7 * 3600
     # an operator's retry gives it all its tries again
-    assert await Records(pool).retry(number=int(number)) == [int(number)]
+    assert await Records(pool).retry(numbers=[int(number)]) == [int(number)]
     async with working(Workers(pool, tasks, poll=0.05)):
         await until(in_state(pool, number, "dead"))
     assert attempts == [1, 2, 3, 1, 2, 3]

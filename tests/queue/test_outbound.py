@@ -123,7 +123,7 @@ async def test_failures_are_tried_again_by_the_schedule_and_then_dead(
     assert {headers["webhook-id"] for headers, _ in receiver.taken} == {ident}
     assert len(signatures) <= 10
     receiver.status = 200
-    await Records(pool).retry(number=found["id"])
+    await Records(pool).retry(numbers=[found["id"]])
     assert (await tried(pool, ident, 1))["state"] == "done"
 
 
@@ -145,7 +145,8 @@ async def test_410_disables_the_endpoint(pool: asyncpg.Pool, sending: Outbound, 
     assert (await tried(pool, ident))["state"] == "dead"
     with pytest.raises(ValueError, match="410"):
         await sending.deliver("demo", receiver.url, "e", {}, secret=NEW)
-    await sending.enable("demo", receiver.url)
+    assert await outbound.enable(pool, "demo", receiver.url)
+    assert not await outbound.enable(pool, "demo", receiver.url)
     receiver.status = 200
     ident = await sending.deliver("demo", receiver.url, "e", {}, secret=NEW)
     assert (await tried(pool, ident))["state"] == "done"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 from hookspecs.models.base import Model
+
+from .queue import CHANNEL
 
 if TYPE_CHECKING:
     import asyncpg
@@ -28,6 +31,13 @@ _COUNTS = """
         count(*) FILTER (WHERE state = 'dead') AS dead, count(*) FILTER (WHERE state = 'done') AS done,
         coalesce(extract(epoch FROM max(now() - run_at) FILTER (WHERE state = 'queued' AND run_at <= now())), 0)::float8 AS waits
     FROM nself_host.jobs GROUP BY plugin ORDER BY plugin
+"""
+
+_REQUEUE = """
+    UPDATE nself_host.jobs SET state = 'queued', attempts = 0, run_at = now(), finished_at = NULL, error = NULL
+    WHERE KIND AND CASE WHEN $1::bigint[] <> '{}' THEN id = ANY($1) AND state IN ('done', 'dead')
+        ELSE state = 'dead' AND ($2 = '' OR plugin = $2) AND ($3 = '' OR name = $3) END
+    RETURNING id
 """
 
 
@@ -80,9 +90,12 @@ class Records:
         payload = fields.pop("payload").decode("utf-8", "replace")
         return Record(**fields), payload
 
-    async def retry(self, *, number: int | None = None, plugin: str = "", name: str = "") -> list[int]:
-        """Queue one job that is done or dead again, or all dead ones of a plugin or name, with all their tries before them."""
-        return await requeue(self._on, "event IS NULL", number=number, plugin=plugin, name=name)
+    async def retry(self, *, numbers: Collection[int] = (), plugin: str = "", name: str = "") -> list[int]:
+        """Queue these again where they have ended, or without any all dead ones of a plugin or name; returns their ids.
+
+        They have all their tries before them.
+        """
+        return await requeue(self._on, "event IS NULL", numbers, plugin, name)
 
     async def delete(self, number: int) -> bool:
         """Delete a job that does not run; whether there was one."""
@@ -98,13 +111,9 @@ class Records:
 
 
 async def requeue(
-    on: asyncpg.Connection | asyncpg.Pool, kind: str, *, number: int | None = None, plugin: str = "", name: str = ""
+    on: asyncpg.Connection | asyncpg.Pool, kind: str, numbers: Collection[int], plugin: str, name: str
 ) -> list[int]:
-    """Queue again what ended: one by its number, or all dead ones of a plugin or name. ``kind`` is a condition of ours."""
-    rows = await on.fetch(
-        "UPDATE nself_host.jobs SET state = 'queued', attempts = 0, run_at = now(), finished_at = NULL, error = NULL"  # noqa: S608
-        f" WHERE {kind} AND CASE WHEN $1::bigint IS NOT NULL THEN id = $1 AND state IN ('done', 'dead')"
-        " ELSE state = 'dead' AND ($2 = '' OR plugin = $2) AND ($3 = '' OR name = $3) END RETURNING id",
-        number, plugin, name,
-    )  # fmt: skip
+    """Queue again what has ended: those of these numbers, or all dead ones of a plugin or name. ``kind``: a condition of ours."""
+    rows = await on.fetch(_REQUEUE.replace("KIND", kind), list(numbers), plugin, name)
+    await on.execute("SELECT pg_notify($1, '')", CHANNEL)
     return [row["id"] for row in rows]

@@ -115,11 +115,7 @@ class Workers:
             for each in upkeep[1:]:
                 each.cancel()
             await asyncio.gather(*upkeep, return_exceptions=True)
-            if self._listener is not None:
-                with contextlib.suppress(Exception):  # it may be gone with its server
-                    await self._listener.remove_listener(CHANNEL, self._notified)
-                await self._pool.release(self._listener)
-                self._listener = None
+            await self._deafen()
 
     async def _claim(self) -> bool:
         """Fill free places; whether there may be more that is due."""
@@ -225,10 +221,19 @@ class Workers:
                 run.cancel()
 
     async def _listen(self) -> None:
-        if self._listener is None or self._listener.is_closed():
-            listener = await self._pool.acquire()
-            self._listener = listener
-            await listener.add_listener(CHANNEL, self._notified)
+        if self._listener is not None and self._listener.is_closed():
+            await self._deafen()
+        if self._listener is None:
+            self._listener = await self._pool.acquire()
+            await self._listener.add_listener(CHANNEL, self._notified)
+
+    async def _deafen(self) -> None:
+        """Give the listening connection back to the pool, which has few."""
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            with contextlib.suppress(Exception):  # it may be gone with its server
+                await listener.remove_listener(CHANNEL, self._notified)
+            await self._pool.release(listener)
 
     def _notified(self, *_: object) -> None:
         self._wake.set()

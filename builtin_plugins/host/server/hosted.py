@@ -126,7 +126,7 @@ class HostedPlugin:
 
     def _run(self) -> None:
         try:
-            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            with asyncio.Runner(loop_factory=loop_factory()) as runner:
                 runner.run(self._live())
         except BaseException as error:  # SystemExit and its like too: the thread is all that ends
             self._fail(_short(error), error)
@@ -195,7 +195,8 @@ async def _contained(coroutine: Coroutine[Any, Any, Any]) -> Any:
         raise RuntimeError(f"{type(error).__name__} raised") from error
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    """uvloop's where it is installed."""
     try:
         import uvloop
     except ImportError:

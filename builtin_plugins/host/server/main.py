@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import signal
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -18,7 +20,7 @@ from .app import HostApp
 from .context import Context, make_pool
 from .environment import HostEnvironment
 from .gate import Gate
-from .hosted import HostedPlugin
+from .hosted import HostedPlugin, loop_factory
 from .metrics import Metrics
 from .tokens import Tokens
 from .work import Work
@@ -36,7 +38,8 @@ def run(loader: PluginLoader, arguments: list[str]) -> int:
     _log_lines()
     environment = HostEnvironment.take()
     document = Document.model_validate_json(Path(arguments[0]).read_bytes())
-    asyncio.run(serve(loader, document, environment))
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        runner.run(serve(loader, document, environment))
     return 0
 
 
@@ -61,14 +64,29 @@ async def serve(loader: PluginLoader, document: Document, environment: HostEnvir
     )  # fmt: skip
     starting = asyncio.create_task(_bring_up(app, plugins, float(document.start_timeout)))
     working = asyncio.create_task(work.run())
+    # uvicorn raises the signal again when it has ended, and the default would end the process before the work has
+    signal.signal(signal.SIGTERM, lambda *_: None)
     try:
-        await uvicorn.Server(config).serve()
+        await _Server(config, work).serve()
     finally:
         starting.cancel()
         work.stop()
         await asyncio.gather(working, return_exceptions=True)
         await asyncio.gather(*(one.stop() for one in plugins.values()), return_exceptions=True)
         pool.terminate()
+
+
+class _Server(uvicorn.Server):
+    """Nothing more is claimed from the queue as soon as a signal comes; requests are answered meanwhile."""
+
+    def __init__(self, config: uvicorn.Config, work: Work) -> None:
+        super().__init__(config)
+        self._work, self._loop = work, asyncio.get_running_loop()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """In a signal handler: the loop is told."""
+        self._loop.call_soon_threadsafe(self._work.stop)
+        super().handle_exit(sig, frame)
 
 
 async def _bring_up(app: HostApp, plugins: dict[str, HostedPlugin], patience: float) -> None:

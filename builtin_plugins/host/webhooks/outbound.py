@@ -58,7 +58,7 @@ class Outbound:
         """Queue a webhook; returns its id, which is the receiver's ``webhook-id``. The same id is queued once.
 
         ``secret``: one ``whsec_…`` (or ``whsk_…``, ed25519), or several side by side, which all sign (rotation). `ValueError` for
-        a secret, URL, id or payload that cannot be used, and for a URL that has answered 410: it is ``enable``d first.
+        a secret, URL, id or payload that cannot be used, and for a URL that has answered 410 (see `enable`).
         """
         ident = id or "msg_" + uuid.uuid4().hex
         if "." in ident or not ident.isascii() or not ident.isprintable() or " " in ident or len(ident) > 200:
@@ -70,10 +70,6 @@ class Outbound:
         body = {"type": event, "timestamp": self._clock().isoformat().replace("+00:00", "Z"), "data": dict(payload)}
         await self._queue.enqueue(plugin, NAME, {"url": url, "body": body}, once=ident, secret=secret)
         return ident
-
-    async def enable(self, plugin: str, url: str) -> None:
-        """Send to a URL again that had answered 410."""
-        await self._pool.execute("DELETE FROM nself_host.webhook_endpoints_gone WHERE plugin = $1 AND url = $2", plugin, url)
 
     def tasks(self, plugins: Iterable[str]) -> dict[tuple[str, str], Task]:
         """What the workers do to send these plugins' webhooks."""
@@ -137,6 +133,12 @@ class Outbound:
         except ValueError:
             return 0
         return min(max((until - self._clock()).total_seconds(), 0), 86400) if until.tzinfo else 0
+
+
+async def enable(on: asyncpg.Connection | asyncpg.Pool, plugin: str, url: str) -> bool:
+    """Let a plugin send to a URL again that had answered 410; whether it had."""
+    done = await on.execute("DELETE FROM nself_host.webhook_endpoints_gone WHERE plugin = $1 AND url = $2", plugin, url)
+    return bool(done != "DELETE 0")
 
 
 def _check_url(url: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -82,7 +82,6 @@ class Events:
             return None
         return Content(headers=orjson.loads(row["event"])["headers"], body=row["payload"].decode("utf-8", "replace"))
 
-    async def replay(self, *, number: int | None = None, plugin: str = "", source: str = "") -> list[int]:
-        """Have one that is done or dead handled again, or all dead ones of a plugin or source; returns their numbers."""
-        name = PREFIX + source if source else ""
-        return await requeue(self._on, "event IS NOT NULL", number=number, plugin=plugin, name=name)
+    async def replay(self, *, numbers: Collection[int] = (), plugin: str = "", source: str = "") -> list[int]:
+        """Have these handled again where they have ended, or without any all dead ones of a plugin or source."""
+        return await requeue(self._on, "event IS NOT NULL", numbers, plugin, PREFIX + source if source else "")
