@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from hookspecs.outside import Sleep, ask
@@ -42,13 +43,14 @@ class Api:
 
     async def pages(
         self, path: str, query: Sequence[tuple[str, str]] = (), *, after: str | None = None
-    ) -> AsyncIterator[list[dict[str, Any]]]:
-        """The pages of a list, newest objects first, from after the object ``after``."""
+    ) -> AsyncIterator[tuple[datetime, list[dict[str, Any]]]]:
+        """The pages of a list, newest objects first, from after the object ``after``; each with the time it was asked for."""
         while True:
             cursor = [("starting_after", after)] if after else []
+            asked = self._host.now()
             page = await self.get(path, [("limit", str(PAGE)), *query, *cursor])
             if page["data"]:
-                yield page["data"]
+                yield asked, page["data"]
                 after = page["data"][-1]["id"]
             if not page.get("has_more") or not page["data"]:
                 return

@@ -76,7 +76,7 @@ def application(host: HostContext) -> FastAPI:
         one = _require(account)
         differences, compared = [], 0
         try:
-            async for page in Api(host, one).pages(kind.path, kind.query):
+            async for _, page in Api(host, one).pages(kind.path, kind.query):
                 page = page[: limit - compared]  # noqa: PLW2901
                 rows = await host.pool.fetch(
                     f'SELECT id, data FROM "{kind.mirror.table}" WHERE source_account_id = $1 AND id = ANY($2)',  # noqa: S608

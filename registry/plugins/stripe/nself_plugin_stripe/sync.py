@@ -68,11 +68,11 @@ async def sync_kind(host: HostContext, account: str, api: Api, kind: Kind) -> in
     started, cursor = await _begin(host, account, kind)
     seen = 0
     if "{customer}" in kind.path:
-        seen = await _of_each_customer(host, account, api, kind, started, cursor)
+        seen = await _of_each_customer(host, account, api, kind, cursor)
     else:
-        async for page in api.pages(kind.path, kind.query, after=cursor):
+        async for asked, page in api.pages(kind.path, kind.query, after=cursor):
             async with host.pool.acquire() as connection, connection.transaction():
-                await upsert(connection, kind.mirror, account, page, started)
+                await upsert(connection, kind.mirror, account, page, asked)
                 await _advance(connection, account, kind, page[-1]["id"], len(page))
             seen += len(page)
     removed = await delete_unseen(host.pool, kind.mirror, account, started) if kind.whole else []
@@ -80,7 +80,7 @@ async def sync_kind(host: HostContext, account: str, api: Api, kind: Kind) -> in
     return seen
 
 
-async def _of_each_customer(host: HostContext, account: str, api: Api, kind: Kind, started: datetime, cursor: str | None) -> int:
+async def _of_each_customer(host: HostContext, account: str, api: Api, kind: Kind, cursor: str | None) -> int:
     seen = 0
     customers = await host.pool.fetch(
         "SELECT id FROM np_stripe_customers WHERE source_account_id = $1 AND deleted_at IS NULL AND id > $2 ORDER BY id",
@@ -88,8 +88,8 @@ async def _of_each_customer(host: HostContext, account: str, api: Api, kind: Kin
         cursor or "",
     )
     for row in customers:
-        async for page in api.pages(kind.path.format(customer=row["id"]), kind.query):
-            await upsert(host.pool, kind.mirror, account, page, started)
+        async for asked, page in api.pages(kind.path.format(customer=row["id"]), kind.query):
+            await upsert(host.pool, kind.mirror, account, page, asked)
             seen += len(page)
         async with host.pool.acquire() as connection:
             await _advance(connection, account, kind, row["id"], 0)
