@@ -30,8 +30,40 @@ CREATE TABLE IF NOT EXISTS nself.plugins (
     plugin text PRIMARY KEY,
     role text NOT NULL UNIQUE,
     tables text[],
-    password text NOT NULL DEFAULT ''
+    password text NOT NULL DEFAULT '',
+    reads text[] NOT NULL DEFAULT '{}',
+    writes text[] NOT NULL DEFAULT '{}'
 );
+CREATE OR REPLACE FUNCTION nself.grant_foreign(wanted regclass) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $nself$
+DECLARE
+    one record;
+BEGIN
+    FOR one IN SELECT p.role, bool_or(t.writes) AS writes, c.relnamespace::regnamespace::text AS schema
+               FROM pg_class c, nself.plugins p JOIN pg_roles r ON r.rolname = p.role AND r.rolcanlogin,
+                    (SELECT plugin, unnest(reads) AS name, false AS writes FROM nself.plugins
+                     UNION ALL SELECT plugin, unnest(writes), true FROM nself.plugins) t
+               WHERE c.oid = wanted AND t.plugin = p.plugin
+                 AND to_regclass(CASE WHEN t.name LIKE '%.%' THEN t.name ELSE 'public.' || quote_ident(t.name) END) = wanted
+               GROUP BY p.role, c.relnamespace LOOP
+        EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', one.schema, one.role);
+        EXECUTE format('GRANT SELECT, REFERENCES ON %s TO %I', wanted, one.role);
+        IF one.writes THEN
+            EXECUTE format('GRANT INSERT, UPDATE, DELETE ON %s TO %I', wanted, one.role);
+        END IF;
+    END LOOP;
+END $nself$;
+-- A table that a manifest asks for may be made later, by a service that keeps its own (the auth server).
+CREATE OR REPLACE FUNCTION nself.table_made() RETURNS event_trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $nself$
+BEGIN
+    PERFORM nself.grant_foreign(made.objid::regclass) FROM pg_event_trigger_ddl_commands() made
+    WHERE made.object_type IN ('table', 'view', 'materialized view');
+END $nself$;
+DROP EVENT TRIGGER IF EXISTS nself_table_made;
+CREATE EVENT TRIGGER nself_table_made ON ddl_command_end
+    WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'CREATE VIEW', 'CREATE MATERIALIZED VIEW')
+    EXECUTE FUNCTION nself.table_made();
 CREATE OR REPLACE FUNCTION nself.stray(wanted text) RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $nself$
     WITH mine AS (SELECT p.tables, p.role, r.oid FROM nself.plugins p JOIN pg_roles r ON r.rolname = p.role
@@ -73,7 +105,7 @@ BEGIN
     DELETE FROM nself.migrations m USING nself.plugins p
     WHERE p.role = session_user AND m.plugin = p.plugin AND m.id = forget.id;
 END $nself$;
-REVOKE ALL ON FUNCTION nself.record(text, text, text), nself.forget(text), nself.stray(text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION nself.record(text, text, text), nself.forget(text), nself.stray(text), nself.grant_foreign(regclass) FROM PUBLIC;
 """
 
 _RECONCILE = """\
@@ -98,8 +130,9 @@ BEGIN
         EXECUTE format('GRANT USAGE ON SCHEMA public, nself TO %I', one.role);
         EXECUTE format('GRANT EXECUTE ON FUNCTION nself.record(text, text, text), nself.forget(text) TO %I', one.role);
         EXECUTE format('REVOKE CREATE ON SCHEMA public FROM %I', one.role);
-        INSERT INTO nself.plugins VALUES (one.plugin, one.role, one.tables, one.fingerprint)
-            ON CONFLICT (plugin) DO UPDATE SET tables = excluded.tables, password = excluded.password;
+        INSERT INTO nself.plugins VALUES (one.plugin, one.role, one.tables, one.fingerprint, one.reads, one.writes)
+            ON CONFLICT (plugin) DO UPDATE SET tables = excluded.tables, password = excluded.password,
+                reads = excluded.reads, writes = excluded.writes;
     END LOOP;
     -- who takes part no longer keeps its tables and may not log in
     FOR item IN SELECT role FROM nself.plugins p JOIN pg_roles r ON r.rolname = p.role AND r.rolcanlogin
@@ -130,12 +163,8 @@ BEGIN
         END LOOP;
         FOREACH item IN ARRAY one.reads || one.writes LOOP
             place := to_regclass(CASE WHEN item LIKE '%.%' THEN item ELSE 'public.' || quote_ident(item) END);
-            CONTINUE WHEN place IS NULL;
-            EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I',
-                           (SELECT relnamespace::regnamespace::text FROM pg_class WHERE oid = place), one.role);
-            EXECUTE format('GRANT SELECT, REFERENCES ON %s TO %I', place, one.role);
-            IF item = ANY (one.writes) THEN
-                EXECUTE format('GRANT INSERT, UPDATE, DELETE ON %s TO %I', place, one.role);
+            IF place IS NOT NULL THEN
+                PERFORM nself.grant_foreign(place);
             END IF;
         END LOOP;
     END LOOP;
