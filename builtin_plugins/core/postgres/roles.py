@@ -105,7 +105,8 @@ BEGIN
     DELETE FROM nself.migrations m USING nself.plugins p
     WHERE p.role = session_user AND m.plugin = p.plugin AND m.id = forget.id;
 END $nself$;
-REVOKE ALL ON FUNCTION nself.record(text, text, text), nself.forget(text), nself.stray(text), nself.grant_foreign(regclass) FROM PUBLIC;
+REVOKE ALL ON FUNCTION nself.record(text, text, text), nself.forget(text), nself.stray(text), nself.grant_foreign(regclass)
+    FROM PUBLIC;
 """
 
 _RECONCILE = """\

@@ -214,8 +214,8 @@ class Sync:
         started = self._host.now()
         known = await self._host.pool.fetchval(
             "INSERT INTO np_github_syncs (source_account_id, scope, resource, started_at) VALUES ($1, $2, $3, $4)"
-            " ON CONFLICT (source_account_id, scope, resource) DO UPDATE SET started_at = excluded.started_at, finished_at = NULL,"
-            " error = '' RETURNING complete_until",
+            " ON CONFLICT (source_account_id, scope, resource) DO UPDATE SET started_at = excluded.started_at,"
+            " finished_at = NULL, error = '' RETURNING complete_until",
             *key,
             started,
         )
