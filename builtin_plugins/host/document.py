@@ -46,10 +46,12 @@ class Document(Model):
 
     project: Project
     """Without settings and without ``installed``: each plugin is given its own."""
-    plugins: tuple[Hosted, ...]
+    plugins: tuple[Hosted, ...] = ()
     start_timeout: int
     request_timeout: int
     pool_size: int
+    isolated: tuple[InstalledPlugin, ...] = ()
+    """Those that run in a process of their own, for the Host."""
     services: tuple[str, ...] = ()
     """``host:port`` of the stack's own services, for those that may reach them."""
     origins: tuple[str, ...]
@@ -60,6 +62,11 @@ class Document(Model):
 def hosted(project: Project) -> list[InstalledPlugin]:
     """The plugins that have something for the Host."""
     return [plugin for plugin in project.installed if HOOKS & set(plugin.hooks) or plugin.manifest.webhooks]
+
+
+def is_isolated(project: Project, plugin: InstalledPlugin) -> bool:
+    """Whether ``PLUGIN_<NAME>_ISOLATED`` asks for a process of its own."""
+    return bool(project.settings.get(f"PLUGIN_{plugin.name.upper().replace('-', '_')}_ISOLATED"))
 
 
 def names_seen(plugin: InstalledPlugin) -> set[str]:
@@ -91,13 +98,18 @@ def password_variable(plugin: str) -> str:
     return f"NSELF_PASSWORD_{role_of(plugin).upper()}"
 
 
+def link_variable(plugin: str, part: str) -> str:
+    """The variable with the ``address`` or the ``secret`` of the link to an isolated plugin."""
+    return f"NSELF_LINK_{role_of(plugin)}_{part}".upper()
+
+
 def capability_variable(name: str, attribute: str) -> str:
     """The variable in which an attribute of a capability reaches the Host."""
     return f"NSELF_CAPABILITY_{name}_{attribute}".upper()
 
 
 def variables(project: Project, plugins: list[InstalledPlugin]) -> dict[str, Value | None]:
-    """The environment that serving these plugins takes."""
+    """The environment that running these plugins takes."""
     from hookspecs import Get, mail
     from hookspecs.roles import password_of
 
@@ -108,9 +120,10 @@ def variables(project: Project, plugins: list[InstalledPlugin]) -> dict[str, Val
         found[password_variable(plugin.name)] = password_of(plugin.name)
         secrets = [entry.name for entry in settings_of(project, plugin).entries.values() if entry.secret]
         found |= {secret_variable(name): project.settings.secret(name) for name in secrets}
-    for name, attributes in CAPABILITIES.items():
+    reached = any("stack" in plugin.manifest.permissions.network for plugin in plugins)
+    for name, attributes in CAPABILITIES.items() if reached else ():
         found |= {capability_variable(name, a): Get(capability=name, attribute=a) for a in attributes}
-    server = mail.mail_server(project)
+    server = mail.mail_server(project) if reached else None
     if server is not None:
         found |= {capability_variable(MAIL, name): value for name, value in server._asdict().items()}
         found[capability_variable(MAIL, "sender")] = mail.sender(project)

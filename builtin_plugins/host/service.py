@@ -1,4 +1,4 @@
-"""The Host as a service, its routes, and the file it is told by."""
+"""The Host as a service with its routes, one more service for each isolated plugin, and the files they are told by."""
 
 from __future__ import annotations
 
@@ -23,20 +23,25 @@ from hookspecs import (
     Secret,
     Service,
     ServiceTarget,
+    TcpProbe,
     Value,
 )
-from hookspecs.roles import password_of
+from hookspecs.roles import MASTER, password_of
 
-from .document import document, hosted, password_variable, variables
+from .document import document, hosted, is_isolated, link_variable, password_variable, secret_variable, variables
 from .schema import NAME as PLUGIN
 
 if TYPE_CHECKING:
-    from hookspecs import Project, Stack
+    from hookspecs import InstalledPlugin, Project, Stack
+
+    from .document import Document
 
 NAME = "host"
+PORT = 3700
 _HERE = "builtin_plugins.host.programs"
-#: Natively below the configuration folder.
-_DOCUMENT = "host/host.json"
+_VOLUME = "host_data"
+_NO_IMAGE = "the plugin host has no image yet"
+_SOFT = ("graphql", "smtp", "cache", "s3")
 
 
 def contributions(project: Project) -> Iterator[Service | Route]:
@@ -44,80 +49,52 @@ def contributions(project: Project) -> Iterator[Service | Route]:
     plugins = hosted(project)
     if not plugins:
         return
+    alone = [plugin for plugin in plugins if is_isolated(project, plugin)]
+    yield _host(project, [plugin for plugin in plugins if plugin not in alone], alone)
+    for plugin in alone:
+        yield _isolated(project, plugin)
     settings = project.settings
-    yield Service(
-        name=NAME,
-        category="core",
-        summary=f"Serves {len(plugins)} plugins",
-        no_image="the plugin host has no image yet",
-        native=_native(),
-        env=_environment(project),
-        ports=(Port.of(settings, "HOST_PORT", 3700),),
-        provides={"plugins": Capability(attributes={"url": Ref(service=NAME)})},
-        needs=(
-            Need(capability="sql"),
-            Need(capability="graphql", required=False, condition="started"),
-            Need(capability="smtp", required=False, condition="started"),
-            Need(capability="cache", required=False, condition="started"),
-            Need(capability="s3", required=False, condition="started"),
-        ),
-        probe=HttpProbe(path="/healthz", tool="python", start_period=60),
-        scalable=False,
-        limits=Limits(memory=1 << 30, pids=4096),
-        scrapes=(Scrape(path="/metrics"),),
-        stop_grace=30,
-    )
-    host = project.host(settings["PLUGINS_ROUTE"])
-    yield Route(
-        name="plugins",
-        host=host,
-        path="/plugins/",
-        target=ServiceTarget(service=NAME),
-        websocket=True,
-        max_body=settings["HOST_MAX_BODY"],
-        label="Plugins",
-    )
-    yield Route(
-        name="plugin-webhooks",
-        host=host,
-        path="/webhooks/",
-        target=ServiceTarget(service=NAME),
-        rate_limit=6000,  # a provider sends from few addresses, and bursts when it catches up
-        max_body=settings["HOST_MAX_BODY"],
-        label="Webhooks of plugins",
-    )
+    common = {
+        "host": project.host(settings["PLUGINS_ROUTE"]),
+        "target": ServiceTarget(service=NAME),
+        "max_body": settings["HOST_MAX_BODY"],
+    }
+    yield Route(name="plugins", path="/plugins/", websocket=True, label="Plugins", **common)
+    # a provider sends from few addresses, and bursts when it catches up
+    yield Route(name="plugin-webhooks", path="/webhooks/", rate_limit=6000, label="Webhooks of plugins", **common)
 
 
 def files(project: Project, stack: Stack) -> Iterator[File]:
-    """What the Host is told."""
+    """What the Host and the isolated plugins are told."""
     if project.runtime != "native" or stack.find(NAME) is None:
         return
-    content = document(project, stack, hosted(project)).model_dump_json(indent=1, exclude_defaults=True)
-    yield File(path=_DOCUMENT, content=content + "\n", header="", mode=0o600)
+    plugins = hosted(project)
+    alone = [plugin for plugin in plugins if is_isolated(project, plugin)]
+    told = document(project, stack, [plugin for plugin in plugins if plugin not in alone])
+    yield _file(NAME, told.model_copy(update={"isolated": tuple(one.model_copy(update={"files": None}) for one in alone)}))
+    for plugin in alone:
+        yield _file(service_of(plugin), document(project, stack, [plugin]))
 
 
-def _native() -> Native:
-    return Native(
-        command=(
-            Program(name="python"), "-m", "nself_core.plugins.serve", "builtin_plugins.host.server.main:run",
-            Place(of="config", name=_DOCUMENT),
-        ),
-        programs=(
-            NativeProgram(name="python", locate=f"{_HERE}:python"),
-            NativeProgram(name="server", locate=f"{_HERE}:server", install="pip install 'nself[native]'"),
-        ),
-        env={
-            "NSELF_HOST_BIND": "127.0.0.1",
-            "NSELF_HOST_PORT": Ref(service=NAME, as_="port"),
-            "NSELF_HOST_DATA": Place(of="volume", name="host_data"),
-        },
-    )  # fmt: skip
+def service_of(plugin: InstalledPlugin) -> str:
+    """The service of an isolated plugin."""
+    return f"plugin-{plugin.name}"[:63].rstrip("-")
 
 
-def _environment(project: Project) -> dict[str, Value | None]:
-    found: dict[str, Value | None] = {
+def _file(service: str, content: Document) -> File:
+    text = content.model_dump_json(indent=1, exclude_defaults=True)
+    return File(path=_document(service), content=text + "\n", header="", mode=0o600)
+
+
+def _document(service: str) -> str:
+    """Natively below the configuration folder."""
+    return f"host/{service}.json"
+
+
+def _host(project: Project, plugins: list[InstalledPlugin], alone: list[InstalledPlugin]) -> Service:
+    env: dict[str, Value | None] = {
         "NSELF_HOST_BIND": "0.0.0.0",  # noqa: S104  inside its container
-        "NSELF_HOST_PORT": "3700",
+        "NSELF_HOST_PORT": str(PORT),
         "NSELF_HOST_DATA": "/data",
         "NSELF_HOST_URL": Ref(service=NAME, audience="public"),
         "NSELF_INTERNAL_SECRET": Secret(name="PLUGIN_INTERNAL_SECRET"),
@@ -125,4 +102,70 @@ def _environment(project: Project) -> dict[str, Value | None]:
         "NSELF_JWT_PREVIOUS": Get(capability="graphql", attribute="jwt_previous"),
         password_variable(PLUGIN): password_of(PLUGIN),
     }
-    return found | variables(project, hosted(project))
+    for plugin in alone:
+        env[link_variable(plugin.name, "address")] = Ref(service=service_of(plugin))
+        env[link_variable(plugin.name, "secret")] = _link_secret(plugin)
+        names = {rule.secret for rule in plugin.manifest.webhooks}
+        env |= {secret_variable(name): project.settings.secret(name) for name in names}
+    return Service(
+        name=NAME,
+        category="core",
+        summary=f"Serves {len(plugins) + len(alone)} plugins",
+        no_image=_NO_IMAGE,
+        native=_native(("-m", "nself_core.plugins.serve", "builtin_plugins.host.server.main:run"), NAME),
+        env=env | variables(project, plugins),
+        ports=(Port.of(project.settings, "HOST_PORT", PORT),),
+        provides={"plugins": Capability(attributes={"url": Ref(service=NAME)})},
+        needs=_needs(),
+        probe=HttpProbe(path="/healthz", tool="python", start_period=60),
+        scalable=False,
+        limits=Limits(memory=1 << 30, pids=4096),
+        scrapes=(Scrape(path="/metrics"),),
+    )
+
+
+def _isolated(project: Project, plugin: InstalledPlugin) -> Service:
+    name = service_of(plugin)
+    env: dict[str, Value | None] = {
+        "NSELF_HOST_BIND": "0.0.0.0",  # noqa: S104  inside its container
+        "NSELF_HOST_PORT": str(PORT),
+        "NSELF_HOST_DATA": "/data",
+        "NSELF_HOST_LINK": Ref(service=NAME),
+        link_variable(plugin.name, "secret"): _link_secret(plugin),
+    }
+    return Service(
+        name=name,
+        category="plugin",
+        summary=f"The plugin {plugin.name}, in a process of its own",
+        no_image=_NO_IMAGE,
+        native=_native(("-m", "builtin_plugins.host.sandbox.keeper"), name),
+        env=env | variables(project, [plugin]),
+        ports=(Port(container=PORT),),
+        needs=_needs(),
+        probe=TcpProbe(port="http", tool="outside"),
+        scalable=False,
+        limits=Limits(memory=512 << 20, cpus=0.5),
+    )
+
+
+def _link_secret(plugin: InstalledPlugin) -> Secret:
+    return Secret(name=MASTER, derive=f"link to plugin {plugin.name}")
+
+
+def _needs() -> tuple[Need, ...]:
+    return (Need(capability="sql"), *(Need(capability=name, required=False, condition="started") for name in _SOFT))
+
+
+def _native(module: tuple[str, ...], service: str) -> Native:
+    return Native(
+        command=(Program(name="python"), *module, Place(of="config", name=_document(service))),
+        programs=(
+            NativeProgram(name="python", locate=f"{_HERE}:python"),
+            NativeProgram(name="server", locate=f"{_HERE}:server", install="pip install 'nself[native]'"),
+        ),
+        env={
+            "NSELF_HOST_BIND": "127.0.0.1",
+            "NSELF_HOST_PORT": Ref(service=service, as_="port"),
+            "NSELF_HOST_DATA": Place(of="volume", name=_VOLUME),
+        },
+    )

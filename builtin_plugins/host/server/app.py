@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from ..document import Document
-    from .hosted import HostedPlugin
+    from .face import Plugin
     from .work import Work
 
 PREFIX = "/plugins/"
@@ -27,13 +27,16 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 class HostApp:
     """Everything that the Host's port answers."""
 
-    def __init__(self, document: Document, plugins: Mapping[str, HostedPlugin], gate: Gate, metrics: Metrics, work: Work) -> None:
+    def __init__(
+        self, document: Document, plugins: Mapping[str, Plugin], gate: Gate, metrics: Metrics, work: Work, link: ASGIApp
+    ) -> None:
         self.metrics = metrics
         self.settled = False
         """Whether every plugin has come up or was given up."""
         self._plugins = plugins
         self._patience = float(document.request_timeout)
         self._work = work
+        self._link = link
         described = document.project.environment.is_dev
         mounted = {name: self._mount(one, gate, described=described) for name, one in plugins.items()}
         self._served: ASGIApp = CORSMiddleware(
@@ -54,6 +57,8 @@ class HostApp:
             await self._served(scope, receive, send)
         elif path.startswith("/webhooks/") and scope["type"] == "http":
             await self._work.intake(scope, receive, send)
+        elif path.startswith("/_link/") and scope["type"] == "http":
+            await self._link(scope, receive, send)
         elif scope["type"] == "websocket":
             await refuse(scope, receive, send, 404, "there is nothing here")
         else:
@@ -66,7 +71,7 @@ class HostApp:
                 await self._work.refresh()
             for name, one in self._plugins.items():
                 self.metrics.up.labels(name).set(one.state == "serving")
-            text = self.metrics.text({name: one.context.metrics for name, one in self._plugins.items()})
+            text = self.metrics.text({name: one.collect() for name, one in self._plugins.items()})
             return PlainTextResponse(text, media_type="text/plain; version=0.0.4; charset=utf-8")
         if path == "/healthz":
             good = all(one.state == "serving" for one in self._plugins.values())
@@ -78,7 +83,7 @@ class HostApp:
             return JSONResponse(health(self._plugins[name]), 200 if self._plugins[name].state == "serving" else 503)
         return JSONResponse({"detail": "there is nothing here"}, 404)
 
-    def _mount(self, plugin: HostedPlugin, gate: Gate, *, described: bool) -> ASGIApp:
+    def _mount(self, plugin: Plugin, gate: Gate, *, described: bool) -> ASGIApp:
         async def serve(scope: Scope, receive: Receive, send: Send) -> None:
             await plugin.serve(scope, receive, send, self._patience)
 
@@ -126,7 +131,7 @@ class _Mounts:
             await app({**scope, "root_path": f"{scope.get('root_path', '')}{PREFIX}{name}"}, receive, send)
 
 
-def health(plugin: HostedPlugin) -> dict[str, Any]:
+def health(plugin: Plugin) -> dict[str, Any]:
     """A plugin's health as JSON."""
     told = {"status": plugin.state, "version": plugin.plugin.version, "since": plugin.since.isoformat(timespec="seconds")}
-    return told | ({"reason": plugin.told} if plugin.told else {})
+    return told | ({"reason": plugin.told} if plugin.told else {}) | ({"sandbox": plugin.sandbox} if plugin.sandbox else {})

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from ..document import Document, Hosted
     from .environment import HostEnvironment
+    from .link import HostLink
     from .work import Work
 
 _IDLE = 60  # seconds after which an unused connection is given back to the database
@@ -34,7 +35,7 @@ class Context:
     ``work`` is set before the plugin is brought up.
     """
 
-    work: Work
+    work: Work | HostLink
 
     def __init__(self, hosted: Hosted, environment: HostEnvironment, document: Document) -> None:
         self.plugin = hosted.plugin.name
@@ -63,8 +64,10 @@ class Context:
 
     @cached_property
     def http(self) -> httpx.AsyncClient:
-        from .egress import guarded_client, reachable
+        from .egress import guarded_client, proxied_client, reachable
 
+        if self._environment.egress:
+            return proxied_client()
         return guarded_client(*reachable(self._manifest.permissions.network, self._services, self.settings))
 
     @cached_property

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 
 import httpx
 
-from builtin_plugins.egress import GuardedTransport
+from builtin_plugins.egress import EgressRefusedError, GuardedTransport
 from hookspecs import Settings
 
 _TIMEOUT = httpx.Timeout(30, connect=10)
@@ -17,6 +17,37 @@ STACK, SETTING = "stack", "setting"
 def named(host: str, names: Iterable[str]) -> bool:
     """Whether a host is one of these; ``*`` at the beginning stands for any."""
     return any(fnmatchcase(host.lower().rstrip("."), name.lower()) for name in names)
+
+
+#: Where, in a sandbox, the proxy that leads out of it is reached by programs that know HTTP proxies.
+PROXY = ("127.0.0.1", 3128)
+
+
+class _HonestProxy(httpx.AsyncBaseTransport):
+    """Tells a refusal of the proxy as what it is."""
+
+    def __init__(self) -> None:
+        self._inner = httpx.AsyncHTTPTransport(proxy=f"http://{PROXY[0]}:{PROXY[1]}")
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send through the proxy."""
+        try:
+            answer = await self._inner.handle_async_request(request)
+        except httpx.ProxyError as error:
+            raise EgressRefusedError(f"{request.url.host} may not be reached: {error}", request=request) from error
+        if answer.headers.get("x-nself-egress"):
+            text = (await answer.aread()).decode()
+            raise EgressRefusedError(text, request=request)
+        return answer
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._inner.aclose()
+
+
+def proxied_client() -> httpx.AsyncClient:
+    """The client of a plugin in a sandbox: the proxy outside judges."""
+    return httpx.AsyncClient(transport=_HonestProxy(), follow_redirects=False, timeout=_TIMEOUT, trust_env=False)
 
 
 def reachable(network: Iterable[str], services: Collection[str], settings: Settings) -> tuple[list[str], list[str]]:

@@ -6,10 +6,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from ..document import capability_variable, password_variable, secret_variable
+from ..document import capability_variable, link_variable, password_variable, secret_variable
 
-_PREFIXES = tuple(f"NSELF_{part}_" for part in ("SECRET", "PASSWORD", "CAPABILITY", "JWT", "INTERNAL", "SQL", "HOST"))
+_PREFIXES = tuple(f"NSELF_{part}_" for part in ("SECRET", "PASSWORD", "CAPABILITY", "JWT", "INTERNAL", "SQL", "HOST", "LINK"))
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,35 @@ class HostEnvironment:
         return cls({name: os.environ.pop(name) for name in names})
 
     @property
-    def bind(self) -> tuple[str, int]:
-        return self.values.get("NSELF_HOST_BIND", "127.0.0.1"), int(self.values.get("NSELF_HOST_PORT", "3700"))
+    def bind(self) -> dict[str, Any]:
+        """Where to listen, as uvicorn takes it."""
+        place = self.values["NSELF_HOST_BIND"]
+        if place.startswith("unix:"):
+            return {"uds": place.removeprefix("unix:")}
+        return {"host": place, "port": int(self.values["NSELF_HOST_PORT"])}
+
+    @property
+    def link(self) -> str:
+        """Of an isolated plugin: where the Host is, ``http://…`` or ``unix:<path>``."""
+        return self.values["NSELF_HOST_LINK"]
+
+    @property
+    def egress(self) -> str:
+        """In a sandbox: the socket file of the proxy that leads out of it."""
+        return self.values.get("NSELF_HOST_EGRESS", "")
+
+    @property
+    def sandbox(self) -> str:
+        """Of an isolated plugin: what holds it, ``bubblewrap``, ``container`` or ``none: <reason>``."""
+        return self.values.get("NSELF_HOST_SANDBOX", "container")
+
+    def link_address(self, plugin: str) -> str:
+        """Where an isolated plugin's process is."""
+        return self.values[link_variable(plugin, "address")]
+
+    def link_secret(self, plugin: str) -> str:
+        """What the Host and an isolated plugin's process know each other by; empty for a plugin that is not isolated."""
+        return self.values.get(link_variable(plugin, "secret"), "")
 
     @property
     def data(self) -> Path:

@@ -6,9 +6,9 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from hookspecs import Job, UserError
 
@@ -18,15 +18,16 @@ from .gate import refuse
 from .lifespan import Lifespan
 
 if TYPE_CHECKING:
+    from prometheus_client.core import Metric
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from hookspecs import Event, PluginLoader, Project, WebhookResult
 
     from ..document import Hosted as Given
+    from .face import State
 
 log = logging.getLogger("nself.host")
 
-State = Literal["starting", "serving", "failed", "hung", "stopped"]
 _BEAT = 1.0  # seconds between two signs of life
 _HUNG = 10.0  # seconds without one: the plugin's loop is blocked
 _GOODBYE = 5.0  # seconds for a plugin to end
@@ -41,6 +42,7 @@ class HostedPlugin:
         self.context = context
         self.jobs: Mapping[str, Job] = {}
         self.reason = ""
+        self.sandbox = ""
         self.since = datetime.now(UTC)
         self.ready = threading.Event()
         """Set once it serves, failed, or was given up."""
@@ -67,6 +69,14 @@ class HostedPlugin:
         if self.state == "hung":
             return f"its code has blocked for {time.monotonic() - self._beat:.0f} s"
         return self.reason
+
+    def secret(self, name: str) -> str | None:
+        """The value of a secret setting of its own."""
+        return self.context.secret(name)
+
+    def collect(self) -> Iterable[Metric]:
+        """Its metrics."""
+        return self.context.metrics.collect()
 
     async def start(self, patience: float) -> None:
         """Load it and bring it up, or give it up; raises nothing."""

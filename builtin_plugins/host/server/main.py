@@ -1,32 +1,38 @@
-"""The Host's process: started by ``python -m nself_core.plugins.serve``, which hands it the loader of plugins."""
+"""The Host's process, and that of an isolated plugin: ``python -m nself_core.plugins.serve`` hands them the loader of plugins."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
+import os
 import signal
-import sys
-from datetime import UTC, datetime
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
 from ..document import Document
+from ..sandbox import relay
 from ..schema import NAME as PLUGIN
 from .app import HostApp
 from .context import Context, make_pool
+from .egress import PROXY
 from .environment import HostEnvironment
 from .gate import Gate
 from .hosted import HostedPlugin, loop_factory
+from .link import AloneApp, HostLink, LinkApp
+from .logs import json_lines
 from .metrics import Metrics
+from .remote import RemotePlugin
 from .tokens import Tokens
 from .work import Work
 
 if TYPE_CHECKING:
     from hookspecs import PluginLoader
+
+    from .face import Plugin
 
 _AT_ONCE = 4  # plugins that are brought up at a time
 _CONNECTIONS = 24  # of the Host itself: the queue, its workers, webhooks that come in
@@ -34,40 +40,45 @@ log = logging.getLogger("nself.host")
 
 
 def run(loader: PluginLoader, arguments: list[str]) -> int:
-    """Serve what the document (the first argument) names, until a signal ends it."""
-    _log_lines()
-    environment = HostEnvironment.take()
-    document = Document.model_validate_json(Path(arguments[0]).read_bytes())
+    """The Host: serve what the document (the first argument) names, until a signal ends it."""
+    json_lines()
+    environment, document = HostEnvironment.take(), _read(arguments[0])
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run(serve(loader, document, environment))
+        runner.run(_serve(loader, document, environment))
     return 0
 
 
-async def serve(loader: PluginLoader, document: Document, environment: HostEnvironment) -> None:
-    """The Host from bind to shutdown."""
+def alone(loader: PluginLoader, arguments: list[str]) -> int:
+    """The process of one isolated plugin: serve the Host, until a signal ends it."""
+    json_lines()
+    environment, document = HostEnvironment.take(), _read(arguments[0])
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        runner.run(_serve_alone(loader, document, environment))
+    return 0
+
+
+def _read(path: str) -> Document:
+    return Document.model_validate_json(Path(path).read_bytes())
+
+
+async def _serve(loader: PluginLoader, document: Document, environment: HostEnvironment) -> None:
     metrics = Metrics()
     pool = make_pool(environment, PLUGIN, _CONNECTIONS)
     await pool
-    plugins = {
+    own = {
         given.plugin.name: HostedPlugin(given, loader, document.project, Context(given, environment, document))
         for given in document.plugins
     }
+    plugins: dict[str, Plugin] = {**own, **{one.name: RemotePlugin(one, environment) for one in document.isolated}}
     work = Work(pool, plugins, metrics.registry, environment.public_url)
-    for plugin in plugins.values():
-        plugin.context.work = work
+    for hosted in own.values():
+        hosted.context.work = work
     gate = Gate(Tokens(environment.jwt_secret, environment.jwt_previous), environment.internal_secret)
-    app = HostApp(document, plugins, gate, metrics, work)
-    host, port = environment.bind
-    config = uvicorn.Config(
-        app, host=host, port=port, lifespan="off", access_log=False, log_config=None, proxy_headers=True,
-        forwarded_allow_ips="*", server_header=False, timeout_graceful_shutdown=20, ws_max_size=1 << 20,
-    )  # fmt: skip
+    app = HostApp(document, plugins, gate, metrics, work, LinkApp(work, environment))
     starting = asyncio.create_task(_bring_up(app, plugins, float(document.start_timeout)))
     working = asyncio.create_task(work.run())
-    # uvicorn raises the signal again when it has ended, and the default would end the process before the work has
-    signal.signal(signal.SIGTERM, lambda *_: None)
     try:
-        await _Server(config, work).serve()
+        await _listen(app, environment, work.stop)
     finally:
         starting.cancel()
         work.stop()
@@ -76,23 +87,57 @@ async def serve(loader: PluginLoader, document: Document, environment: HostEnvir
         pool.terminate()
 
 
+async def _serve_alone(loader: PluginLoader, document: Document, environment: HostEnvironment) -> None:
+    given = document.plugins[0]
+    name = given.plugin.name
+    if environment.egress:
+        await asyncio.start_server(relay.to_unix(environment.egress), *PROXY)
+        proxy = f"http://{PROXY[0]}:{PROXY[1]}"
+        os.environ.update(dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), proxy))
+    context = Context(given, environment, document)
+    secret = environment.link_secret(name)
+    context.work = HostLink(environment.link, secret)
+    plugin = HostedPlugin(given, loader, document.project, context)
+    starting = asyncio.create_task(plugin.start(float(document.start_timeout)))
+    app = AloneApp(plugin, secret, environment.sandbox, float(document.request_timeout))
+    try:
+        await _listen(app, environment, lambda: None)
+    finally:
+        starting.cancel()
+        await plugin.stop()
+
+
+async def _listen(app: Any, environment: HostEnvironment, ending: Callable[[], None]) -> None:
+    """Answer until a signal comes; ``ending`` is called at once then."""
+    config = uvicorn.Config(
+        app, **environment.bind, lifespan="off", access_log=False, log_config=None, proxy_headers=True, forwarded_allow_ips="*",
+        server_header=False, timeout_graceful_shutdown=20, ws_max_size=1 << 20,
+    )  # fmt: skip
+    # uvicorn raises the signal again when it has ended, and the default would end the process before the work has
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    await _Server(config, ending).serve()
+
+
 class _Server(uvicorn.Server):
     """Nothing more is claimed from the queue as soon as a signal comes; requests are answered meanwhile."""
 
-    def __init__(self, config: uvicorn.Config, work: Work) -> None:
+    def __init__(self, config: uvicorn.Config, ending: Callable[[], None]) -> None:
         super().__init__(config)
-        self._work, self._loop = work, asyncio.get_running_loop()
+        self._ending, self._loop = ending, asyncio.get_running_loop()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """In a signal handler: the loop is told."""
-        self._loop.call_soon_threadsafe(self._work.stop)
+        self._loop.call_soon_threadsafe(self._ending)
         super().handle_exit(sig, frame)
 
 
-async def _bring_up(app: HostApp, plugins: dict[str, HostedPlugin], patience: float) -> None:
+async def _bring_up(app: HostApp, plugins: dict[str, Plugin], patience: float) -> None:
     few = asyncio.Semaphore(_AT_ONCE)
 
-    async def one(plugin: HostedPlugin) -> None:
+    async def one(plugin: Plugin) -> None:
+        if isinstance(plugin, RemotePlugin):  # it costs this process nothing
+            await plugin.start(patience)
+            return
         async with few:
             await plugin.start(patience)
 
@@ -100,27 +145,3 @@ async def _bring_up(app: HostApp, plugins: dict[str, HostedPlugin], patience: fl
     app.settled = True
     good = [name for name, plugin in plugins.items() if plugin.state == "serving"]
     log.info("serving %d of %d plugins: %s", len(good), len(plugins), ", ".join(good) or "none")
-
-
-class _JsonLines(logging.Formatter):
-    """One JSON object a line; ``plugin`` where a plugin's own logger wrote it."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        line = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        if record.name.startswith("plugin."):
-            line["plugin"] = record.name.split(".")[1]
-        if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
-
-
-def _log_lines() -> None:
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(_JsonLines())
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    logging.getLogger("httpx").setLevel(logging.WARNING)

@@ -25,7 +25,7 @@ class Metrics:
         )
         self.up = Gauge("nself_plugin_up", "Whether the plugin serves.", ("plugin",), registry=self.registry)
 
-    def text(self, plugins: Mapping[str, CollectorRegistry]) -> bytes:
+    def text(self, plugins: Mapping[str, Iterable[Metric]]) -> bytes:
         """The exposition format, one family for each name."""
         merged = CollectorRegistry(auto_describe=False)
         merged.register(_Merged(self.registry, plugins))
@@ -35,7 +35,7 @@ class Metrics:
 class _Merged:
     """Collects them all; two plugins' metrics of one name become one family."""
 
-    def __init__(self, own: CollectorRegistry, plugins: Mapping[str, CollectorRegistry]) -> None:
+    def __init__(self, own: CollectorRegistry, plugins: Mapping[str, Iterable[Metric]]) -> None:
         self._own = own
         self._plugins = plugins
 
@@ -45,8 +45,8 @@ class _Merged:
     def collect(self) -> Iterator[Metric]:
         families = {metric.name: metric for metric in self._own.collect()}
         taken = set(families)
-        for plugin, registry in self._plugins.items():
-            for metric in registry.collect():
+        for plugin, metrics in self._plugins.items():
+            for metric in metrics:
                 if metric.name in taken:  # the Host's own figures are the Host's to tell
                     continue
                 family = families.setdefault(metric.name, Metric(metric.name, metric.documentation, metric.type, metric.unit))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import asyncpg
     from prometheus_client import CollectorRegistry
 
-    from .hosted import HostedPlugin
+    from .face import Plugin
 
 _PAYPAL = ("*.paypal.com",)
 _LOOK = 2.0  # seconds between two looks at which plugins serve
@@ -29,9 +29,7 @@ _LOOK = 2.0  # seconds between two looks at which plugins serve
 class Work:
     """What ``HostContext.enqueue`` and ``deliver`` call, from any plugin's loop; and the workers that run what was queued."""
 
-    def __init__(
-        self, pool: asyncpg.Pool, plugins: Mapping[str, HostedPlugin], registry: CollectorRegistry, public_url: str
-    ) -> None:
+    def __init__(self, pool: asyncpg.Pool, plugins: Mapping[str, Plugin], registry: CollectorRegistry, public_url: str) -> None:
         self._pool = pool
         self._plugins = plugins
         self._home = asyncio.get_running_loop()
@@ -50,7 +48,7 @@ class Work:
         )
         for name, plugin in plugins.items():  # taken and stored whether or not the plugin's code comes up
             rules = plugin.plugin.manifest.webhooks
-            self.intake.serve(name, [Source(name, rule, secrets_of(plugin.context.secret(rule.secret))) for rule in rules])
+            self.intake.serve(name, [Source(name, rule, secrets_of(plugin.secret(rule.secret))) for rule in rules])
 
     async def run(self) -> None:
         """Work until cancelled."""
