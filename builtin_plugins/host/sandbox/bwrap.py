@@ -55,7 +55,7 @@ def command(
         made += ["--ro-bind", str(path), str(path)]
     for path in (data, *write):
         made += ["--bind", str(path), str(path)]
-    return [*made, "--bind", str(link), LINK, "--chdir", str(data), "--", *argv]
+    return [*made, "--bind", str(link), LINK, "--remount-ro", "/", "--chdir", str(data), "--", *argv]
 
 
 def _walls() -> Iterator[str]:
