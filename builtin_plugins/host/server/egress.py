@@ -56,7 +56,8 @@ def reachable(network: Iterable[str], services: Collection[str], settings: Setti
     ``stack`` stands for the stack's services. ``setting:NAME`` for the address in that setting, which the user wrote and which
     may therefore be private.
     """
-    names, private = [], []
+    names: list[str] = []
+    private: list[str] = []
     for entry in network:
         kind, colon, setting = entry.partition(":")
         if entry == STACK:

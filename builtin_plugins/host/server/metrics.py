@@ -15,7 +15,7 @@ class Metrics:
     """One registry for the Host, one for each plugin."""
 
     def __init__(self) -> None:
-        disable_created_metrics()
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry(auto_describe=True)
         self.requests = Counter(
             "nself_plugin_requests", "Requests to plugins.", ("plugin", "method", "status"), registry=self.registry
