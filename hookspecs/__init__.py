@@ -62,8 +62,10 @@ if TYPE_CHECKING:
     from hookspecs.models.runtime import Migrator as Migrator
     from hookspecs.models.runtime import NativeContext as NativeContext
     from hookspecs.models.runtime import Offer as Offer
+    from hookspecs.models.runtime import Rekeying as Rekeying
     from hookspecs.models.runtime import Resolver as Resolver
     from hookspecs.models.runtime import Runtime as Runtime
+    from hookspecs.models.runtime import ServiceAccess as ServiceAccess
     from hookspecs.models.runtime import ServiceState as ServiceState
     from hookspecs.models.runtime import SqlAccess as SqlAccess
     from hookspecs.models.runtime import Tracker as Tracker
@@ -141,8 +143,10 @@ _MODULE_OF = {
     "Migrator": "runtime",
     "NativeContext": "runtime",
     "Offer": "runtime",
+    "Rekeying": "runtime",
     "Resolver": "runtime",
     "Runtime": "runtime",
+    "ServiceAccess": "runtime",
     "ServiceState": "runtime",
     "SqlAccess": "runtime",
     "Tracker": "runtime",

@@ -60,6 +60,8 @@ class Setting(Model):
     secret: bool = False
     generate: int | None = None
     strength: int | None = None
+    rotate_with: str = ""
+    """The command that replaces this secret, where a new random value would not do: ``nself auth keys rotate``."""
     required: bool = False
     choices: tuple[str, ...] = ()
     pattern: str | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Literal, Protocol
@@ -108,6 +109,9 @@ class Runtime(Protocol):
     def migrator(self) -> Migrator:
         """The migrator of the database this stack runs; ``UserError`` (``code="not-started"``) where it does not run."""
 
+    def access(self, service: str) -> ServiceAccess:
+        """The way into a running service, for ``Service.rekey``; ``UserError`` (``code="not-started"``) where it does not run."""
+
     def destroy(self, *, data: bool, progress: Progress) -> list[str]:
         """Remove what was made (processes, containers, networks; with ``data`` the volumes) and tell what went."""
 
@@ -144,6 +148,31 @@ class SqlAccess(Protocol):
         backslash can start a program): text of others must stand in a literal. A failure is a ``UserError`` with psql's
         message; secrets never travel as arguments.
         """
+
+
+class ServiceAccess(Protocol):
+    """How a runtime reaches into a service that it runs."""
+
+    sql: SqlAccess
+    """For a service that provides ``sql``."""
+
+    def run(self, argv: Sequence[str], *, stdin: str = "") -> str:
+        """Run a command in the service's surroundings, and return what it prints. A failure is a ``UserError`` with its last
+        lines. Secrets go on ``stdin``, never into ``argv``."""
+
+
+@dataclass(frozen=True)
+class Rekeying:
+    """What a function named in ``Service.rekey`` is given."""
+
+    project: Project
+    stack: Stack
+    service: str
+    secret: str
+    """Name of the setting."""
+    old: str
+    new: str
+    access: ServiceAccess
 
 
 class HttpAccess(Protocol):

@@ -300,6 +300,11 @@ class Service(Model):
     tracker: str = ""
     """``"package.module:Class"`` on the service that provides ``graphql``: a ``hookspecs.Tracker``, whose ``apply`` the runtime
     calls once that service is healthy."""
+    rekey: Mapping[str, str] = {}
+    """For a secret setting of which this service keeps a copy in its data (a password of an account): a function
+    ``"package.module:function"`` that ``nself secrets rotate`` calls with a ``hookspecs.Rekeying`` while the service runs, before
+    the new value is put into force. It raises ``UserError`` unless the new value is proven, and is harmless when repeated.
+    A secret that a service is merely given needs none: what refers to it is restarted."""
     restart: Literal["unless-stopped", "on-failure", "no"] = "unless-stopped"
     provenance: Mapping[str, Origin] = {}
 

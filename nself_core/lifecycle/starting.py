@@ -26,6 +26,7 @@ def patience(workspace: Workspace, given: float | None) -> float:
 def prepare(workspace: Workspace, runtime_name: str, *, asked: str | None) -> Runtime:
     """Ports settled, files written, checks passed. The caller holds the project's lock. Returns the runtime, ready to start."""
     workspace.require_valid()
+    _finish_rotation(workspace)
     settle_ports(workspace, runtime_name)
     first = not (workspace.state / "build.json").exists()
     report = workspace.build(asked=asked)
@@ -39,6 +40,15 @@ def prepare(workspace: Workspace, runtime_name: str, *, asked: str | None) -> Ru
         output.tell(f"Made {len(report.secrets_made)} secrets: {', '.join(report.secrets_made)}.")
     checks(workspace, runtime_name)
     return workspace.runtime(runtime_name)
+
+
+def _finish_rotation(workspace: Workspace) -> None:
+    from nself_core.lifecycle import rotation
+
+    names = rotation.pending(workspace)
+    if names:
+        output.tell(f"The rotation of {', '.join(sorted(names))} was cut off, so it is finished first.")
+        rotation.rotate(workspace, {}, timeout=patience(workspace, None), progress=lambda *_: None)
 
 
 def settle_ports(workspace: Workspace, runtime_name: str) -> None:

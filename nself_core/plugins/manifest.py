@@ -36,6 +36,7 @@ SETTING_FIELDS = frozenset(
     {
         "name", "type", "default", "defaults", "help", "secret", "generate", "strength", "required", "choices", "pattern",
         "minimum", "maximum", "when", "aliases", "unused", "refused", "forwards", "example",
+        "rotate_with",
     }
 )  # fmt: skip
 

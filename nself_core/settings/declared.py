@@ -47,6 +47,7 @@ class Declared(NamedTuple):
     secret: bool = False
     generate: int | None = None
     strength: int | None = None
+    rotate_with: str = ""
     required: bool = False
     choices: tuple[str, ...] = ()
     pattern: str | None = None

@@ -229,7 +229,7 @@ def _document(role: Role, known: Mapping[str, str]) -> dict[str, Any]:
         "role": role.name,
         "tables": role.tables,
         "fingerprint": fingerprint,
-        "verifier": "" if known.get(role.plugin) == fingerprint else _verifier(role.password),
+        "verifier": "" if known.get(role.plugin) == fingerprint else verifier(role.password),
         "reads": role.reads,
         "writes": role.writes,
     }
@@ -239,7 +239,7 @@ def _fingerprint(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()  # of 256 random bits: nothing can be guessed
 
 
-def _verifier(text: str) -> str:
+def verifier(text: str) -> str:
     """What PostgreSQL stores of a password (RFC 5803): with this no statement, and so no log, ever holds the password itself."""
     salt = secrets.token_bytes(16)
     salted = hashlib.pbkdf2_hmac("sha256", text.encode(), salt, _ROUNDS)

@@ -90,6 +90,7 @@ def service(project: Project) -> Service:
         ),
         backup=Backup(method="sql-dump", volumes=(VOLUME,)),
         stop_grace=60,
+        rekey={"POSTGRES_PASSWORD": "builtin_plugins.core.postgres.rekey:rekey"},
         migrator="builtin_plugins.core.postgres.migrator:Migrator",
     )  # fmt: skip
 

@@ -48,6 +48,7 @@ def contributions(project: Project) -> Iterator[Service | Route]:
             "GF_ANALYTICS_CHECK_FOR_UPDATES": "false",
             "GF_USERS_ALLOW_SIGN_UP": "false",
         },
+        rekey={"GRAFANA_ADMIN_PASSWORD": "builtin_plugins.monitoring.grafana.rekey:rekey"},
         ports=(Port.of(settings, "GRAFANA_PORT", 3000),),
         needs=(
             Need(capability="metrics", required=False),

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from builtin_plugins.runtimes.compose import images, labels, logs
+from builtin_plugins.runtimes.compose.access import ContainerAccess
 from builtin_plugins.runtimes.compose.command import ComposeCommand
 from builtin_plugins.runtimes.compose.document import present
 from builtin_plugins.runtimes.compose.engine import Engine
@@ -24,7 +25,7 @@ from builtin_plugins.runtimes.compose.states import states as read_states
 from hookspecs import LogLine, Project, Resolver, Service, ServiceState, Stack, UserError
 
 if TYPE_CHECKING:
-    from hookspecs import Migrator, Tracker
+    from hookspecs import Migrator, ServiceAccess, Tracker
     from hookspecs.models.runtime import Progress
 
 _POLL = 0.5
@@ -142,6 +143,12 @@ class Compose:
         if service is None or not service.migrator or not self.engine.of_service(service.name, running=True):
             raise UserError("the database does not run", remedy="nself start", code="not-started")
         return self._migrator(service)
+
+    def access(self, service: str) -> ServiceAccess:
+        found = self.stack.find(service)
+        if found is None or not self.engine.of_service(found.name, running=True):
+            raise UserError(f"{service} does not run", remedy=f"nself start {service}", code="not-started")
+        return ContainerAccess(self.engine, found, self.values)
 
     def _read(self, chosen: Iterable[Service]) -> list[ServiceState]:
         names = {service.name for service in chosen}

@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builtin_plugins.runtimes.native import logs, programs, states, stopping
+from builtin_plugins.runtimes.native.access import Access
 from builtin_plugins.runtimes.native.daemon import Daemon, Program
 from builtin_plugins.runtimes.native.instances import Instance, Spec
 from builtin_plugins.runtimes.native.layout import Layout
-from builtin_plugins.runtimes.native.sql import Psql
 from builtin_plugins.runtimes.native.starting import Starter, check, with_needs
 from hookspecs import UserError
 
 if TYPE_CHECKING:
-    from hookspecs import LogLine, Migrator, Project, Resolver, Service, ServiceState, Stack
+    from hookspecs import LogLine, Migrator, Project, Resolver, Service, ServiceAccess, ServiceState, Stack
     from hookspecs.models.runtime import Progress
 
 
@@ -158,13 +158,19 @@ class NativeRuntime:
 
     def migrator(self) -> Migrator:
         service = self._stack.provider("sql")
-        group = self._instances.get(service.name) if service else None
+        if service is None or not service.migrator:
+            raise UserError("the database does not run", remedy="nself start", code="not-started")
+        sql = self.access(service.name).sql
+        made: Migrator = programs.load(service.migrator)(sql, self._project, self._stack, self._resolver)
+        return made
+
+    def access(self, service: str) -> ServiceAccess:
+        group = self._instances.get(self._find(service).name, [])
         state = self._daemon.rpc.states().get(group[0].name) if group else None
         spec = Spec.read(group[0].spec_path) if group else None
-        if service is None or not service.migrator or group is None or spec is None or state is None or not state.alive:
-            raise UserError("the database does not run", remedy="nself start", code="not-started")
-        made: Migrator = programs.load(service.migrator)(Psql(group[0], spec.env), self._project, self._stack, self._resolver)
-        return made
+        if spec is None or state is None or not state.alive:
+            raise UserError(f"{service} does not run", remedy=f"nself start {service}", code="not-started")
+        return Access(group[0], spec.env)
 
     def destroy(self, *, data: bool, progress: Progress) -> list[str]:
         self.stop(None, progress=progress)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 from nself_core.cli import output
+from nself_core.cli.commands.start import TIMEOUT_HELP
 from nself_core.cli.options import env_option, json_option
 
 if TYPE_CHECKING:
-    from nself_core.settings import Declared, LoadedSettings
+    from nself_core.settings import LoadedSettings
     from nself_core.workspace import Workspace
 
 
@@ -89,12 +90,17 @@ def generate(show: bool, env: str | None, as_json: bool) -> None:
 @click.option("--all", "every", is_flag=True, help="Every secret that nself makes.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @click.option("--show", is_flag=True, help="Print the new values.")
+@click.option("--timeout", type=click.FloatRange(min=1), help=TIMEOUT_HELP)
 @env_option
 @json_option
-def rotate(names: tuple[str, ...], every: bool, yes: bool, show: bool, env: str | None, as_json: bool) -> None:
-    """Replace secrets by new ones, in the environment's secrets file.
+def rotate(
+    names: tuple[str, ...], every: bool, yes: bool, show: bool, timeout: float | None, env: str | None, as_json: bool
+) -> None:
+    """Replace secrets by new ones and put them in force.
 
-    What runs keeps the old value until it is restarted, and a store that was made with the old one must be told the new one.
+    A service that keeps a copy in its data is told first (the database's password is changed, and proven by a login), then the
+    environment's secrets file is written, then what refers to the secret is restarted, and nothing else. A rotation that was
+    cut off is finished by the next one, or by nself start.
 
     \b
     Examples:
@@ -102,23 +108,30 @@ def rotate(names: tuple[str, ...], every: bool, yes: bool, show: bool, env: str 
       nself secrets rotate --all --env staging --yes
     """
     from hookspecs.errors import UserError
+    from nself_core.lifecycle import progress, rotation, starting
     from nself_core.settings import strength
-    from nself_core.settings.provision import store
+    from nself_core.workspace import Workspace
 
-    workspace = _open(env)
-    loaded = workspace.loaded
-    if not names and not every:
+    workspace = Workspace.open(env)
+    loaded, environment = workspace.loaded, workspace.environment.name
+    left = rotation.pending(workspace)
+    if not names and not every and not left:
         raise click.UsageError("name the secrets to rotate, or say --all")
     wanted = _all(loaded) if every else dict(_one(loaded, name) for name in names)
-    environment = workspace.environment.name
-    if not output.confirm(f"Replace {', '.join(sorted(wanted)) or 'nothing'} in {environment}?", yes=yes):
+    wanted = {name: length for name, length in wanted.items() if name not in left}
+    workspace.require_valid()
+    listed = ", ".join(sorted({*wanted, *left})) or "nothing"
+    if not output.confirm(f"Replace {listed} in {environment}, and restart what uses it?", yes=yes):
         raise UserError("nothing was rotated", remedy="pass --yes to rotate without being asked", code="declined")
     with workspace.lock("secrets rotate"):
-        store(workspace.root, environment, {name: strength.made(length) for name, length in wanted.items()})
-    workspace.refresh()
-    _tell(workspace, sorted(wanted), "Rotated", show=show, as_json=as_json)
-    if wanted:
-        output.next_step("nself build, then nself start")
+        values = {name: strength.made(length) for name, length in wanted.items()}
+        with progress.shown(f"Rotating {listed}", quiet=as_json) as report:
+            done = rotation.rotate(workspace, values, timeout=starting.patience(workspace, timeout), progress=report)
+    _tell(workspace, done.names, "Rotated", show=show, as_json=as_json, told=done.told, restarted=done.restarted)
+    bad = starting.failures(done.states)
+    if bad:
+        starting.tell_failures(workspace.runtime(), bad)
+        raise click.exceptions.Exit(1)
 
 
 def _one(loaded: LoadedSettings, written: str) -> tuple[str, int]:
@@ -132,6 +145,8 @@ def _one(loaded: LoadedSettings, written: str) -> tuple[str, int]:
     if not declared.generate:
         remedy = f"nself config set {meanings[0].name}"
         raise UserError(f"{written} is held by someone outside: nself cannot make it", remedy=remedy, exit_code=2)
+    if declared.rotate_with:
+        raise UserError(f"{written} is replaced by a command of its own", remedy=declared.rotate_with, exit_code=2)
     name = meanings[0].name
     above = overrides(loaded, name)
     if above:
@@ -141,18 +156,28 @@ def _one(loaded: LoadedSettings, written: str) -> tuple[str, int]:
 
 
 def _all(loaded: LoadedSettings) -> dict[str, int]:
+    """What nself makes and may replace; what has its own command is named."""
     from nself_core.settings.provision import overrides
 
-    mine: list[Declared] = [loaded.declarations.find(name) for name in loaded.secrets]  # type: ignore[misc]
-    return {d.name: d.generate for d in mine if d is not None and d.generate and not d.numbered and not overrides(loaded, d.name)}
+    mine = [d for name in loaded.secrets if (d := loaded.declarations.find(name)) is not None and d.generate and not d.numbered]
+    for declared in mine:
+        if declared.rotate_with:
+            output.tell(f"{declared.name} is left as it is: {declared.rotate_with} replaces it.")
+    return {d.name: d.generate for d in mine if d.generate and not d.rotate_with and not overrides(loaded, d.name)}
 
 
-def _tell(workspace: Workspace, names: list[str], verb: str, *, show: bool, as_json: bool) -> None:
+def _tell(workspace: Workspace, names: list[str], verb: str, *, show: bool, as_json: bool, **services: list[str]) -> None:
     file = f".environments/{workspace.environment.name}/.env.secrets"
     values = {name: workspace.loaded.secrets[name] for name in names} if show else {}
     if as_json:
         output.print_json(
-            {"environment": workspace.environment.name, "file": file, "names": names, **({"values": values} if show else {})}
+            {
+                "environment": workspace.environment.name,
+                "file": file,
+                "names": names,
+                **services,
+                **({"values": values} if show else {}),
+            }
         )
         return
     if not names:
@@ -161,3 +186,8 @@ def _tell(workspace: Workspace, names: list[str], verb: str, *, show: bool, as_j
     output.say(f"{verb} {len(names)} in {file}:")
     for name in names:
         output.say(f"  {name}={values[name]}" if show else f"  {name}")
+    for words, key in (("Changed in", "told"), ("Restarted", "restarted")):
+        if services.get(key):
+            output.say(f"{words}: {', '.join(dict.fromkeys(services[key]))}.")
+    if services.get("restarted") == []:
+        output.next_step("nself start: nothing that refers to them runs here")
