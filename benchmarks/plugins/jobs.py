@@ -18,6 +18,7 @@ import time
 import asyncpg
 
 from builtin_plugins.host.jobs import Claimed, Task, Workers, migrations
+from builtin_plugins.host.jobs.queue import POOL
 from tests.auth.postgres import running_postgres
 
 
@@ -85,10 +86,10 @@ async def measure(url: str, jobs: int, rounds: int) -> None:
     await connection.close()
     found: dict[str, list[float]] = {"ours": [], "pgqueuer, batch 10": [], "pgqueuer, batch 100": []}
     for _ in range(rounds):
-        async with asyncpg.create_pool(url, min_size=2, max_size=8) as pool:
+        async with asyncpg.create_pool(url, min_size=2, max_size=8, **POOL) as pool:
             found["ours"].append(await ours(pool, jobs))
         for batch in (10, 100):
-            async with asyncpg.create_pool(url, min_size=2, max_size=8) as pool:
+            async with asyncpg.create_pool(url, min_size=2, max_size=8, **POOL) as pool:
                 found[f"pgqueuer, batch {batch}"].append(await theirs(pool, jobs, batch))
     for name, rates in found.items():
         ratio = statistics.median(found["ours"]) / statistics.median(rates)

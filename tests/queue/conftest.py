@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 
 from builtin_plugins.host.jobs import migrations
+from builtin_plugins.host.jobs.queue import POOL
 from tests.auth.postgres import running_postgres
 
 _numbers = itertools.count(1)
@@ -48,5 +49,5 @@ async def url(postgres: str) -> AsyncIterator[str]:
 @pytest.fixture
 async def pool(url: str) -> AsyncIterator[asyncpg.Pool]:
     """Connections to it."""
-    async with asyncpg.create_pool(url, min_size=1, max_size=12) as made:
+    async with asyncpg.create_pool(url, min_size=1, max_size=12, **POOL) as made:
         yield made

@@ -15,6 +15,7 @@ import asyncpg
 import uvicorn
 
 from builtin_plugins.host.jobs import Workers
+from builtin_plugins.host.jobs.queue import POOL
 from builtin_plugins.host.webhooks import Source, intake, webhook_tasks
 from hookspecs.models.host import Event
 from hookspecs.models.manifest import Webhook
@@ -30,7 +31,7 @@ _EFFECT = """
 
 async def main(url: str, port: int) -> None:
     """Serve until a signal."""
-    async with asyncpg.create_pool(url, min_size=2, max_size=8) as pool:
+    async with asyncpg.create_pool(url, min_size=2, max_size=8, **POOL) as pool:
 
         async def handle(event: Event) -> None:
             await pool.execute(_EFFECT, event.id, event.payload["n"])

@@ -14,6 +14,14 @@ if TYPE_CHECKING:
 #: PostgreSQL's notification channel by which a waiting worker is woken.
 CHANNEL = "nself_host_jobs"
 
+
+async def _keep(_connection: object) -> None:
+    """Nothing to undo when a connection comes back: the queue leaves no state in a session, and asyncpg itself rolls back."""
+
+
+#: Settings of a pool for the queue: no round trip to reset a connection, and a commit that returns is on disk.
+POOL: Mapping[str, Any] = {"reset": _keep, "server_settings": {"application_name": "nself host", "synchronous_commit": "on"}}
+
 _ENQUEUE = """
     INSERT INTO nself_host.jobs (plugin, name, payload, run_at, priority, key, once, secret)
     VALUES ($1, $2, $3, now() + make_interval(secs => $4), $5, $6, $7, $8)

@@ -111,8 +111,8 @@ class Context:
             self.pool.terminate()
 
 
-def make_pool(environment: HostEnvironment, plugin: str, size: int) -> asyncpg.Pool:
-    """A pool under the plugin's own role, not yet opened: ``await`` it on the loop that uses it."""
+def make_pool(environment: HostEnvironment, plugin: str, size: int, **more: Any) -> asyncpg.Pool:
+    """A pool under the plugin's own role, not yet opened: ``await`` it on the loop that uses it. ``more`` goes to asyncpg."""
     import asyncpg
 
     return asyncpg.create_pool(
@@ -125,7 +125,7 @@ def make_pool(environment: HostEnvironment, plugin: str, size: int) -> asyncpg.P
         max_size=size,
         max_inactive_connection_lifetime=_IDLE,
         init=_speak_json,
-        server_settings={"application_name": f"nself plugin {plugin}"},
+        **{"server_settings": {"application_name": f"nself plugin {plugin}"}} | more,
     )
 
 

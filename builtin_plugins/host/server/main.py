@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 
 from ..document import Document
+from ..jobs.queue import POOL
 from ..sandbox import relay
 from ..schema import NAME as PLUGIN
 from .app import HostApp
@@ -63,7 +64,7 @@ def _read(path: str) -> Document:
 
 async def _serve(loader: PluginLoader, document: Document, environment: HostEnvironment) -> None:
     metrics = Metrics()
-    pool = make_pool(environment, PLUGIN, _CONNECTIONS)
+    pool = make_pool(environment, PLUGIN, _CONNECTIONS, **POOL)
     await pool
     own = {
         given.plugin.name: HostedPlugin(given, loader, document.project, Context(given, environment, document))
