@@ -85,3 +85,61 @@ async def test_migrations_up_and_down(harness: Harness) -> None:
     await migrate.revert(harness.db)
     assert await harness.db.fetchval("SELECT count(*) FROM information_schema.tables WHERE table_schema = 'auth'") == 0
     assert len(await migrate.apply(harness.db)) == 2
+
+
+@pytest.mark.parametrize("role", ["", " ", "with space", "1st", "x" * 64, "a,b", "admin\n"])
+async def test_names_that_are_no_role(harness: Harness, role: str) -> None:
+    async with users.connect(harness.service.settings.database_url) as conn:
+        with pytest.raises(AdminError, match="is no role"):
+            await users.create(conn, "ada@example.com", roles=(role,))
+        await harness.sign_up()
+        with pytest.raises(AdminError, match="is no role"):
+            await users.set_roles(conn, "ada@example.com", ["user", role])
+        assert (await users.find(conn, "ada@example.com")).roles == ("me", "user")
+
+
+async def test_passwords_that_sign_in_would_not_take(harness: Harness) -> None:
+    async with users.connect(harness.service.settings.database_url) as conn:
+        for password in ("ab", "x" * 51):
+            with pytest.raises(AdminError, match="3 to 50"):
+                await users.create(conn, "ada@example.com", password=password)
+        await users.create(conn, "ada@example.com", password="x" * 50)
+        assert (await harness.sign_in(password="x" * 50)).status_code == 200
+
+
+async def test_states_in_a_list(start) -> None:
+    harness = await start(AUTH_ANONYMOUS_USERS_ENABLED="true")
+    await harness.post("/signup/email-password", {"email": "new@example.com", "password": PASSWORD})
+    await harness.post("/signin/anonymous", {})
+    async with users.connect(harness.service.settings.database_url) as conn:
+        await users.create(conn, "ada@example.com")
+        await users.create(conn, "off@example.com")
+        await users.set_disabled(conn, "off@example.com")
+        found = {user.email: user.state for user in await users.list_users(conn)}
+    assert found == {
+        None: "anonymous",
+        "new@example.com": "unverified",
+        "ada@example.com": "active",
+        "off@example.com": "disabled",
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"providers": [{"provider_id": "nope", "provider_user_id": "1"}]}, "line 2: .*nope"),
+        ({"locale": "english"}, "line 2: locale"),
+        ({"metadata": {"a": "\x00"}}, "line 2: the database does not take it"),
+        ({"display_name": "\x00"}, "line 2: the database does not take it"),
+        ({"roles": ["a b"]}, "line 2: 'a b' is no role"),
+        ({"security_keys": [{"credential_id": "a", "credential_public_key": "é"}]}, "line 2: credential_public_key"),
+        ({"email": "ADA@example.com"}, "line 2: the user ADA@example.com is there already"),
+    ],
+)
+async def test_a_faulty_line_stores_nothing(harness: Harness, changes: dict, message: str) -> None:
+    good = {"id": "11111111-1111-1111-1111-111111111111", "created_at": "2024-01-01T00:00:00Z", "email": "ada@example.com"}
+    bad = {**good, "id": "21111111-1111-1111-1111-111111111111", "email": "bob@example.com", **changes}
+    async with users.connect(harness.service.settings.database_url) as conn:
+        with pytest.raises(AdminError, match=message):
+            await transfer.import_users(conn, [json.dumps(good), json.dumps(bad)])
+    assert await harness.db.fetchval("SELECT count(*) FROM auth.users") == 0

@@ -85,10 +85,11 @@ def list_(context: CommandContext, search: str, role: str, limit: int, offset: i
         print_json([user.model_dump(mode="json") for user in found])
         return
     rows = [
-        (u.id, u.email or u.phone_number or "-", ",".join(u.roles), "disabled" if u.disabled else "active", u.created_at.date())
-        for u in found
+        (u.id, u.email or u.phone_number or "-", ",".join(u.roles), u.default_role, u.state, u.created_at.date()) for u in found
     ]
-    print_table(("id", "user", "roles", "state", "since"), rows)
+    print_table(("id", "user", "roles", "default", "state", "since"), rows)
+    if len(found) == limit:
+        click.echo(f"perhaps more: --offset {offset + limit}", err=True)
 
 
 @users.command()
@@ -188,7 +189,8 @@ def set_roles(
     """
     from .operator import Operator
 
-    _tell(Operator.of(context, env).set_roles(who, roles, default_role=default_role), "changed", as_json)
+    user = Operator.of(context, env).set_roles(who, roles, default_role=default_role)
+    _tell(user, f"may be {', '.join(user.roles)}, and is {user.default_role} unless it asks", as_json)
 
 
 @users.command("reset-password")

@@ -9,14 +9,14 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import AsyncIterator, Iterable
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import asyncpg
-from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from .. import users
-from .users import AdminError, checked_email
+from .users import AdminError, checked_email, checked_roles
 
 _COLUMNS = (
     "id", "created_at", "disabled", "display_name", "avatar_url", "locale", "email", "phone_number", "password_hash",
@@ -56,7 +56,7 @@ class ExportedUser(BaseModel):
     disabled: bool = False
     display_name: str = ""
     avatar_url: str = ""
-    locale: str = "en"
+    locale: Annotated[str, StringConstraints(min_length=2, max_length=2)] = "en"
     email: str | None = None
     phone_number: str | None = None
     password_hash: str | None = None
@@ -103,11 +103,15 @@ async def import_users(
                 user = ExportedUser.model_validate_json(line)
             except ValidationError as error:
                 first = error.errors(include_input=False)[0]
-                raise AdminError(f"line {number}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-            if await _store(conn, user, number, skip=existing == "skip"):
-                stored += 1
-            else:
-                skipped += 1
+                where = ".".join(map(str, first["loc"]))
+                raise AdminError(f"line {number}: {where + ': ' if where else ''}{first['msg']}") from None
+            try:
+                made = await _store(conn, user, number, skip=existing == "skip")
+            except asyncpg.ForeignKeyViolationError as error:
+                raise AdminError(f"line {number}: {error.detail}") from None
+            except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
+                raise AdminError(f"line {number}: the database does not take it: {error}") from None
+            stored, skipped = stored + made, skipped + (not made)
     return stored, skipped
 
 
@@ -124,7 +128,10 @@ async def _store(conn: asyncpg.Connection, user: ExportedUser, number: int, *, s
         return False
     if taken:
         raise AdminError(f"line {number}: the user {user.email or user.id} is there already")
-    await users.ensure_roles(conn, tuple(dict.fromkeys([*user.roles, user.default_role])))
+    try:
+        await users.ensure_roles(conn, checked_roles([*user.roles, user.default_role]))
+    except AdminError as error:
+        raise AdminError(f"line {number}: {error}") from None
     values: dict[str, Any] = {name: getattr(user, name) for name in _COLUMNS}
     places = ", ".join(f"${n}::text::auth.email" if name == "email" else f"${n}" for n, name in enumerate(_COLUMNS, 1))
     await conn.execute(f"INSERT INTO auth.users ({', '.join(_COLUMNS)}) VALUES ({places})", *values.values())  # noqa: S608

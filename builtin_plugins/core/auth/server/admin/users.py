@@ -5,7 +5,8 @@ Every function takes a connection (see `connect`) and names a user by id, addres
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import re
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
@@ -17,11 +18,13 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from .. import refresh_tokens, users
 from ..database import prepare
 from ..errors import ApiError
-from ..models import Email
+from ..models import Email, Password
 from ..passwords import Passwords
 from ..users import NewUser, User
 
 _EMAIL = TypeAdapter(Email)
+_PASSWORD = TypeAdapter(Password)
+_ROLE = re.compile(r"[A-Za-z][A-Za-z0-9_:-]{0,62}")
 
 
 class AdminError(Exception):
@@ -46,6 +49,15 @@ class UserSummary(BaseModel):
     created_at: datetime
     last_seen: datetime | None
 
+    @property
+    def state(self) -> str:
+        """Whether it may sign in, in a word."""
+        if self.disabled:
+            return "disabled"
+        if self.is_anonymous:
+            return "anonymous"
+        return "active" if self.email_verified or not self.email else "unverified"
+
 
 @asynccontextmanager
 async def connect(database_url: str) -> AsyncIterator[asyncpg.Connection]:
@@ -64,6 +76,23 @@ def checked_email(email: str) -> str:
         return _EMAIL.validate_python(email)
     except ValidationError:
         raise AdminError(f"{email!r} is no e-mail address") from None
+
+
+def checked_roles(roles: Iterable[str]) -> tuple[str, ...]:
+    """The roles without repetition, or `AdminError` for a name that no permission could be written for."""
+    found = tuple(dict.fromkeys(roles))
+    for role in found:
+        if not _ROLE.fullmatch(role):
+            raise AdminError(f"{role!r} is no role: use letters, digits, _, - and :, a letter first")
+    return found
+
+
+def _checked_password(password: str) -> str:
+    """The password if sign-in would take it at all: the contract allows 3 to 50 characters."""
+    try:
+        return _PASSWORD.validate_python(password)
+    except ValidationError:
+        raise AdminError("a password has 3 to 50 characters") from None
 
 
 async def find(conn: asyncpg.Connection, who: str) -> User:
@@ -111,13 +140,13 @@ async def create(
     hasher: Passwords | None = None,
 ) -> User:
     """Make a user. Without a password only links, codes and providers sign it in."""
+    granted = checked_roles([*roles, default_role])
     own = hasher or Passwords()
     try:
-        password_hash = await own.hash(password) if password else None
+        password_hash = await own.hash(_checked_password(password)) if password else None
     finally:
         if hasher is None:
             own.close()
-    granted = tuple(dict.fromkeys([*roles, default_role]))
     new = NewUser(
         locale=locale,
         default_role=default_role,
@@ -157,7 +186,7 @@ async def set_roles(conn: asyncpg.Connection, who: str, roles: Sequence[str], *,
     """Give a user these roles and no others. New roles take effect with the next access token."""
     user = await find(conn, who)
     default = default_role or (user.default_role if user.default_role in roles else roles[0] if roles else user.default_role)
-    granted = tuple(dict.fromkeys([*roles, default]))
+    granted = checked_roles([*roles, default])
     async with conn.transaction():
         await users.ensure_roles(conn, granted)
         await users.set_roles(conn, user.id, granted)
@@ -170,7 +199,7 @@ async def reset_password(conn: asyncpg.Connection, who: str, password: str, *, h
     user = await find(conn, who)
     own = hasher or Passwords()
     try:
-        password_hash = await own.hash(password)
+        password_hash = await own.hash(_checked_password(password))
     finally:
         if hasher is None:
             own.close()
