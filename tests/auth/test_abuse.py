@@ -261,6 +261,26 @@ async def test_rate_limits(start) -> None:
     assert (await harness.get("/healthz")).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("group", "path", "body"),
+    [
+        ("SIGNUPS", "/signup/email-password", {"email": "a@b.co", "password": "x y z 1 2"}),
+        ("SIGNUPS", "/signin/anonymous", {}),
+        ("EMAIL", "/user/password/reset", {"email": "a@b.co"}),
+        ("EMAIL", "/signin/passwordless/email", {"email": "a@b.co"}),
+        ("EMAIL", "/signin/otp/email", {"email": "a@b.co"}),
+        ("SMS", "/signin/passwordless/sms", {"phoneNumber": "+4912345678"}),
+        ("BRUTE_FORCE", "/signin/otp/email/verify", {"email": "a@b.co", "otp": "1"}),
+        ("BRUTE_FORCE", "/signin/pat", {"personalAccessToken": "11111111-1111-1111-1111-111111111111"}),
+        ("GLOBAL", "/token", {"refreshToken": "11111111-1111-1111-1111-111111111111"}),
+    ],
+)
+async def test_rate_limits_of_each_group(start, group: str, path: str, body: dict) -> None:
+    harness = await start(AUTH_RATE_LIMIT_ENABLE="true", **{f"AUTH_RATE_LIMIT_{group}_BURST": "2"})
+    answers = [await harness.post(path, body) for _ in range(3)]
+    assert [answer.status_code == 429 for answer in answers] == [False, False, True]
+
+
 async def test_any_origin_may_call(harness: Harness) -> None:
     headers = {
         "origin": "http://app.test",

@@ -117,3 +117,15 @@ async def test_stopping_while_mail_goes_out(database_url: str, mail_sink: MailSi
         async with asyncio.timeout(8), open_harness(database_url, mail_sink, {}) as harness:
             await harness.sign_up(f"u{number}@example.com")
             await asyncio.sleep(number * 0.002)
+
+
+@pytest.mark.parametrize("text", [b"{{ link", b"{% if %}", b"\xff\xfe"])
+def test_a_broken_template_is_named_before_the_start(tmp_path: Path, text: bytes) -> None:
+    broken = tmp_path / "de" / "signin-otp" / "subject.txt.j2"
+    broken.parent.mkdir(parents=True)
+    broken.write_bytes(text)
+    with pytest.raises(ValueError, match=r"signin-otp/subject\.txt\.j2"):
+        Templates(str(tmp_path), "en").check()
+    broken.write_text("{{ otp }}")
+    Templates(str(tmp_path), "en").check()
+    Templates(str(tmp_path / "nowhere"), "en").check()

@@ -164,6 +164,9 @@ def visitor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visitor]:
     threading.Thread(target=page.serve_forever, daemon=True).start()
     gateway = SmsGateway()
     nself("init", "--yes")
+    own = folder / "mails" / "en" / "signin-otp"
+    own.mkdir(parents=True)
+    (own / "subject.txt").write_text("The shop's code: ${otp}")
     with served(OidcProvider()) as oidc, served(OidcProvider()) as apple:
         switches = ("ANONYMOUS_USERS", "EMAIL_PASSWORDLESS", "OTP_EMAIL", "MFA", "WEBAUTHN")
         settings = {
@@ -172,6 +175,7 @@ def visitor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visitor]:
             **gateway.variables(),
             **provider_settings(oidc, apple),
             "AUTH_EMAIL_SIGNIN_EMAIL_VERIFIED_REQUIRED": "true",
+            "AUTH_TEMPLATES_PATH": "mails",
             "MAILPIT_ENABLED": "true",
             "FRONTEND_APP_1_NAME": "shop",
             "FRONTEND_APP_1_PORT": str(page.server_port),
@@ -238,7 +242,7 @@ def test_mails_and_messages(visitor: Visitor) -> None:
     visitor.call("/signin/passwordless/email", {"email": "carl@example.com"})
     assert visitor.session(visitor.follow(visitor.mail("carl@example.com", "")))["user"]["emailVerified"] is True
     visitor.call("/signin/otp/email", {"email": "dora@example.com"})
-    code = visitor.mail("dora@example.com", "").splitlines()[0].split()[-1]
+    code = visitor.mail("dora@example.com", "The shop's code").splitlines()[0].split()[-1]
     assert visitor.call("/signin/otp/email/verify", {"email": "dora@example.com", "otp": code})["session"]
     number = "+4915112345"
     visitor.call("/signin/passwordless/sms", {"phoneNumber": number})

@@ -17,6 +17,7 @@ def findings(project: Project, stack: Stack) -> Iterator[Finding]:
     yield from _mail(project, stack)
     yield from _providers(project)
     yield from _keys(project)
+    yield from _templates(project)
 
 
 def _mail(project: Project, stack: Stack) -> Iterator[Finding]:
@@ -69,6 +70,19 @@ def _providers(project: Project) -> Iterator[Finding]:
                 remedy=f"nself config set {missing[0]}, or {entry.name}=false",
                 code="provider-incomplete",
             )
+
+
+def _templates(project: Project) -> Iterator[Finding]:
+    folder = project.settings["AUTH_TEMPLATES_PATH"]
+    if folder and not (project.root / folder).is_dir():
+        yield Finding(
+            level=Level.WARNING,
+            message=f"there is no folder {folder}, so mails have the usual texts",
+            where=str(project.settings.origin("AUTH_TEMPLATES_PATH") or ""),
+            variable="AUTH_TEMPLATES_PATH",
+            remedy="make it, with <locale>/<name>/subject.txt and body.html",
+            code="templates-missing",
+        )
 
 
 def _keys(project: Project) -> Iterator[Finding]:

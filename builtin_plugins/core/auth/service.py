@@ -16,9 +16,11 @@ from hookspecs import (
     Join,
     Limits,
     Link,
+    Mount,
     Native,
     NativeProgram,
     Need,
+    Place,
     Port,
     Program,
     Project,
@@ -36,6 +38,7 @@ from .programs import SERVER
 
 NAME = "auth"
 _HERE = "builtin_plugins.core.auth.programs"
+_TEMPLATES = "/app/email-templates"  # where hasura-auth's image looks for them, too
 _JWT_OPTIONS = {
     "issuer": "HASURA_JWT_ISSUER",
     "audience": "HASURA_JWT_AUDIENCE",
@@ -55,7 +58,7 @@ _SAME_NAME = (
     "AUTH_LOCALE_DEFAULT",
     "AUTH_LOCALE_ALLOWED_LOCALES", "AUTH_JWT_CUSTOM_CLAIMS",
     "AUTH_CONCEAL_ERRORS", "AUTH_REQUIRE_ELEVATED_CLAIM", "AUTH_PASSWORD_HASH", "AUTH_JWT_CUSTOM_CLAIMS_DEFAULTS",
-    "AUTH_TEMPLATES_PATH", "AUTH_API_PREFIX", "AUTH_TRUSTED_PROXIES", "AUTH_RATE_LIMIT_ENABLE",
+    "AUTH_API_PREFIX", "AUTH_TRUSTED_PROXIES", "AUTH_RATE_LIMIT_ENABLE",
     "AUTH_RATE_LIMIT_EMAIL_IS_GLOBAL", "AUTH_SMS_PASSWORDLESS_ENABLED", "AUTH_SMS_PROVIDER", "AUTH_SMS_WEBHOOK_URL",
     "AUTH_PROVIDER_ALLOWED_PRIVATE_HOSTS",
     "AUTH_SMS_TEST_PHONE_NUMBERS", "AUTH_SMS_TWILIO_ACCOUNT_SID", "AUTH_SMS_TWILIO_MESSAGING_SERVICE_ID",
@@ -85,8 +88,9 @@ def contributions(project: Project) -> Iterator[Service | Route]:
         category="core",
         summary="Users and sign-in",
         image=Image(ref=chosen or f"nhost/hasura-auth:{settings['AUTH_VERSION']}"),
-        native=_native(),
+        native=_native(project),
         env=_environment(project),
+        mounts=_mounts(project),
         ports=(Port.of(settings, "AUTH_PORT", 4000),),
         provides={
             "auth": Capability(
@@ -118,6 +122,16 @@ def contributions(project: Project) -> Iterator[Service | Route]:
     )
 
 
+def _mounts(project: Project) -> tuple[Mount, ...]:
+    """The project's mail templates."""
+    folder = project.settings["AUTH_TEMPLATES_PATH"]
+    if not folder:
+        return ()
+    source = str(folder) if str(folder).startswith("/") else f"./{str(folder).removeprefix('./')}"
+    reason = "AUTH_TEMPLATES_PATH names the folder of mail templates" if source.startswith("/") else ""
+    return (Mount(kind="bind", source=source, target=_TEMPLATES, read_only=True, reason=reason),)
+
+
 def _is_own_image(ref: str | None) -> bool:
     """Whether ``AUTH_IMAGE`` names the image our Dockerfile makes: ``nself/auth``, from whatever registry."""
     return ref is not None and re.search(r"(^|/)nself/auth([:@]|$)", ref) is not None
@@ -130,14 +144,17 @@ def _probe(project: Project) -> HttpProbe:
     return HttpProbe(path=f"{settings['AUTH_API_PREFIX'] or ''}/healthz", tool=tool, start_period=60)
 
 
-def _native() -> Native:
+def _native(project: Project) -> Native:
+    env: dict[str, Value] = {"AUTH_HOST": "127.0.0.1", "AUTH_PORT": Ref(service=NAME, as_="port")}
+    if templates := project.settings["AUTH_TEMPLATES_PATH"]:
+        env["AUTH_TEMPLATES_PATH"] = Place(of="project", name=str(templates))
     return Native(
         command=(Program(name="python"), "-m", SERVER),
         programs=(
             NativeProgram(name="python", locate=f"{_HERE}:python"),
             NativeProgram(name="server", locate=f"{_HERE}:server", install="pip install 'nself[native]'"),
         ),
-        env={"AUTH_HOST": "127.0.0.1", "AUTH_PORT": Ref(service=NAME, as_="port")},
+        env=env,
         stands_for="nself's own auth server",
     )
 
@@ -151,6 +168,7 @@ def _environment(project: Project) -> dict[str, Value | None]:
         "AUTH_CLIENT_URL": _client(project),
         "AUTH_DISABLE_SIGNUP": str(not settings["AUTH_SIGNUP_ENABLED"]).lower(),
         "AUTH_ACCESS_CONTROL_ALLOWED_REDIRECT_URLS": _redirects(project),
+        "AUTH_TEMPLATES_PATH": _TEMPLATES if settings["AUTH_TEMPLATES_PATH"] else None,
         "AUTH_MFA_TOTP_ISSUER": settings["AUTH_MFA_TOTP_ISSUER"] or project.name,
         "AUTH_WEBAUTHN_RP_NAME": settings["AUTH_WEBAUTHN_RP_NAME"] or project.name,
         "HASURA_GRAPHQL_DATABASE_URL": Get(capability="sql", attribute="url"),

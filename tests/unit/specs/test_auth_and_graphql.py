@@ -159,3 +159,15 @@ def test_sign_in_leads_back_to_the_frontends(tmp_path: Path, settings: str, clie
     found = environment(tmp_path, "auth", settings)
     assert found["AUTH_CLIENT_URL"] == client
     assert found["AUTH_ACCESS_CONTROL_ALLOWED_REDIRECT_URLS"] == allowed
+
+
+def test_mail_templates_of_the_project(tmp_path: Path) -> None:
+    found = environment(tmp_path, "auth", "AUTH_TEMPLATES_PATH=mails\n")
+    assert found["AUTH_TEMPLATES_PATH"] == "/app/email-templates"
+    service = Workspace.open(start=tmp_path).stack("compose").find("auth")
+    assert service is not None
+    (mount,) = service.mounts
+    assert (mount.source, mount.target, mount.read_only) == ("./mails", "/app/email-templates", True)
+    assert codes(tmp_path, "AUTH_TEMPLATES_PATH=mails\n")["templates-missing"] == "AUTH_TEMPLATES_PATH"
+    (tmp_path / "mails").mkdir()
+    assert "templates-missing" not in codes(tmp_path, "AUTH_TEMPLATES_PATH=mails\n")

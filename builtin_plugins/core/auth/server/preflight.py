@@ -13,6 +13,7 @@ import httpx
 from . import sms
 from .claims import Claims
 from .keys import KeyRing
+from .mail.templates import Templates
 from .oauth.providers import load_providers
 from .service import run_migrations
 from .settings import Settings, SettingsError
@@ -29,6 +30,10 @@ async def check(settings: Settings) -> None:
     KeyRing(settings.jwt_secret, settings.jwt_previous_secrets)
     load_providers(settings.provider_variables)
     sms.sender(settings)
+    try:
+        Templates(settings.templates_path, settings.locale_default).check()
+    except (ValueError, OSError) as error:
+        raise SettingsError(f"AUTH_TEMPLATES_PATH: {error}") from None
     if settings.mfa_enabled and find_spec("segno") is None:
         raise SettingsError("AUTH_MFA_ENABLED needs the library segno (pip install segno)")
     async with httpx.AsyncClient() as http:

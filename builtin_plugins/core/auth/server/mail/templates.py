@@ -62,7 +62,10 @@ class Templates:
         raise FileNotFoundError(f"mail template {name}/{file} for locale {locale}")
 
     def _render(self, path: Path, values: Mapping[str, str], *, as_html: bool) -> str:
-        source = path.read_text("utf-8")
+        try:
+            source = path.read_text("utf-8")
+        except UnicodeDecodeError:
+            raise ValueError(f"{path}: it is not UTF-8") from None
         if path.suffix == ".j2":
             from jinja2 import TemplateError
 
@@ -82,6 +85,14 @@ class Templates:
         subject = self._render(self._find(locale, name, "subject.txt"), values, as_html=False)
         body = self._render(self._find(locale, name, "body.html"), values, as_html=True)
         return Rendered(_CONTROL.sub(" ", subject).strip(), body, plain(body))
+
+    def check(self) -> None:
+        """Render each of the project's templates once; ``ValueError`` names the first that cannot be."""
+        folders = [path for path in self._folder.iterdir() if path.is_dir()] if self._folder and self._folder.is_dir() else []
+        for locale in (path.name for path in folders):
+            for name in NAMES:
+                self.mail(locale, name, {})
+            self.text(locale, "signin-passwordless-sms", {})
 
     def text(self, locale: str, name: str, values: Mapping[str, str]) -> str:
         """A short message."""
