@@ -48,8 +48,7 @@ def _drop(root: Path, name: str) -> list[str]:
     from nself_core.workspace import Workspace
 
     runtime = Workspace.open(start=root).runtime()
-    dropped: list[str] = runtime.migrator().drop(name)  # type: ignore[attr-defined,unused-ignore]
-    return dropped
+    return runtime.migrator().drop(name)
 
 
 remove = click.Command(
