@@ -104,11 +104,6 @@ class Folder:
         name = f"root/{metadata.signed.version}" if role == ROOT else quote(role, "")
         write(self.path / "metadata" / f"{name}.json", metadata.to_bytes(_COMPACT))
 
-    def drop(self, role: str) -> None:
-        """Forget a delegated role that is no more."""
-        (self.path / "metadata" / f"{quote(role, '')}.json").unlink(missing_ok=True)
-        self.unstage(role)
-
     def _staged(self, role: str) -> Path:
         return self.path / "staged" / f"{quote(role, '')}.json"
 

@@ -117,8 +117,13 @@ def sign_root(ring: KeyRing, staged: Metadata[Root], current: Metadata[Root] | N
 
 
 def _draft_snapshot(drafts: Drafts, root: Root) -> None:
-    """Snapshot and timestamp over all that was settled. The timestamp is always new: it says that this is the state of today."""
-    meta = {f"{role}.json": MetaFile(int(metadata.signed.version)) for role, metadata in drafts.done.items()}
+    """Snapshot and timestamp over all that was settled. The timestamp is always new: it says that this is the state of today.
+
+    A role that is no more stays in the snapshot as it was last: clients refuse one that has lost a role.
+    """
+    before = drafts.folder.current(SNAPSHOT)
+    meta: dict[str, MetaFile] = dict(before.signed.meta) if before is not None else {}
+    meta |= {f"{role}.json": MetaFile(int(metadata.signed.version)) for role, metadata in drafts.done.items()}
     drafts.draft(SNAPSHOT, Snapshot(meta=meta), root)
     data = drafts.done[SNAPSHOT].to_bytes(_COMPACT)
     digest = {"sha256": hashlib.sha256(data).hexdigest()}
@@ -162,11 +167,11 @@ def _write_tree(folder: Folder, drafts: Drafts, content: Content, into: Path) ->
         write(place, source if isinstance(source, bytes) else source.read_bytes())
         written += 1
     metadata = into / "metadata"
-    for root in folder.roots():
-        written += _write_new(metadata / f"{root.signed.version}.{ROOT}.json", root)
     for role, signed in drafts.done.items():
         if role != TIMESTAMP:
             written += _write_new(metadata / f"{signed.signed.version}.{role}.json", signed)
+    for root in folder.roots():  # after the others: a new one may name a new key, which has signed no timestamp yet
+        written += _write_new(metadata / f"{root.signed.version}.{ROOT}.json", root)
     write(into / "root.json", folder.roots()[-1].to_bytes(_COMPACT))
     write(metadata / "timestamp.json", drafts.done[TIMESTAMP].to_bytes(_COMPACT))
     return written + 1

@@ -16,6 +16,7 @@ import gzip
 import hashlib
 import io
 import json
+import zlib
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -158,7 +159,7 @@ def unpack(data: bytes) -> bytes:
     try:
         with gzip.open(io.BytesIO(data)) as file:
             text = file.read(MAX_BYTES + 1)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise ValueError(f"it is no gzip file: {error}") from None
     if len(text) > MAX_BYTES:
         raise ValueError(f"unpacked it is larger than {MAX_BYTES} bytes")

@@ -14,7 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from tuf.api.exceptions import DownloadError, DownloadHTTPError, DownloadLengthMismatchError, SlowRetrievalError
+from tuf.api.exceptions import (
+    DownloadError,
+    DownloadHTTPError,
+    DownloadLengthMismatchError,
+    ExpiredMetadataError,
+    SlowRetrievalError,
+)
+from tuf.api.metadata import Metadata, Timestamp
 from tuf.ngclient import Updater, UpdaterConfig
 
 from hookspecs.errors import UserError
@@ -155,6 +162,10 @@ class Client:
 
     def _from_what_is_kept(self) -> Updater:
         """All checks as ever, expiry too, upon the metadata of the last time."""
+        kept = Metadata[Timestamp].from_bytes((self._places.metadata / "timestamp.json").read_bytes())
+        if kept.signed.is_expired():
+            when = f"{kept.signed.expires:%Y-%m-%d %H:%M UTC}"
+            raise ExpiredMetadataError(f"it is not reached, and what is kept of it expired on {when}")
         self.offline = True
         self._fetcher = KeptFetcher(self._places.metadata)
         updater = self._open()

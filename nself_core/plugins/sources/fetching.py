@@ -37,7 +37,7 @@ class HttpFetcher(Urllib3Fetcher):
             plain, limit = {"Accept-Encoding": "identity"}, urllib3.Timeout(SOCKET_TIMEOUT)
             response = self._proxy_env.request("GET", url, preload_content=False, timeout=limit, headers=plain)
         except urllib3.exceptions.MaxRetryError as error:
-            if isinstance(error.reason, urllib3.exceptions.TimeoutError):
+            if isinstance(error.reason, urllib3.exceptions.ReadTimeoutError):  # a refused connection counts as a timeout too
                 raise SlowRetrievalError(f"no answer from {url} within {SOCKET_TIMEOUT} s") from error
             raise DownloadError(f"{url} is not reached: {error.reason}") from error
         self.date = response.headers.get("Date", "") or self.date
