@@ -95,6 +95,7 @@ class Workspace:
     def project(self, runtime: str) -> Project:
         """What hooks are given for a runtime."""
         from hookspecs.models.project import Project
+        from nself_core.plugins.shared import shared_path
 
         installed = self.plugins.installed  # first, as it may leave one out
         return Project(
@@ -106,6 +107,7 @@ class Workspace:
             domain=self.loaded.domain,
             plugins=self.plugins.names(),
             installed=installed,
+            packages=shared_path(self.home) if installed else None,
         )
 
     # -- stacks

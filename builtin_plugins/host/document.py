@@ -130,22 +130,21 @@ def variables(project: Project, plugins: list[InstalledPlugin]) -> dict[str, Val
     return found
 
 
-def document(
-    project: Project, stack: Stack, plugins: list[InstalledPlugin], *, root: Path | None = None, folder: str = ""
-) -> Document:
-    """The file. ``root`` and ``folder`` are where the project and the plugins are seen from inside a container."""
+def document(project: Project, stack: Stack, plugins: list[InstalledPlugin], *, root: Path | None = None) -> Document:
+    """The file. ``root`` is where the project is seen from inside a container, which has the plugins' packages in its image."""
     settings = project.settings
     domain = project.domain.replace(".", r"\.")
     origins = tuple(settings["HOST_CORS_ORIGINS"] or (("*",) if project.environment.is_dev else ()))
     return Document(
-        project=project.model_copy(update={"root": root or project.root, "settings": Settings(entries={}), "installed": ()}),
-        plugins=tuple(
-            Hosted(
-                plugin=plugin.model_copy(update={"folder": f"{folder}/{plugin.name}"}) if folder else plugin,
-                settings=settings_of(project, plugin),
-            )
-            for plugin in plugins
+        project=project.model_copy(
+            update={
+                "root": root or project.root,
+                "settings": Settings(entries={}),
+                "installed": (),
+                "packages": None if root else project.packages,
+            }
         ),
+        plugins=tuple(Hosted(plugin=plugin, settings=settings_of(project, plugin)) for plugin in plugins),
         start_timeout=settings["HOST_START_TIMEOUT"],
         request_timeout=settings["HOST_REQUEST_TIMEOUT"],
         pool_size=settings["HOST_POOL_SIZE"],

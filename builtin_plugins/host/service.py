@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hookspecs import (
+    Backup,
     Capability,
     File,
     Get,
     HttpProbe,
     Limits,
+    Mount,
     Native,
     NativeProgram,
     Need,
@@ -21,6 +24,7 @@ from hookspecs import (
     Route,
     Scrape,
     Secret,
+    Security,
     Service,
     ServiceTarget,
     TcpProbe,
@@ -28,6 +32,7 @@ from hookspecs import (
 )
 from hookspecs.roles import MASTER, password_of
 
+from . import image
 from .document import document, hosted, is_isolated, link_variable, password_variable, secret_variable, variables
 from .schema import NAME as PLUGIN
 
@@ -40,7 +45,7 @@ NAME = "host"
 PORT = 3700
 _HERE = "builtin_plugins.host.programs"
 _VOLUME = "host_data"
-_NO_IMAGE = "the plugin host has no image yet"
+_SECURITY = Security(read_only=True, tmpfs=("/tmp",))  # noqa: S108  inside the container
 _SOFT = ("graphql", "smtp", "cache", "s3")
 
 
@@ -66,14 +71,22 @@ def contributions(project: Project) -> Iterator[Service | Route]:
 
 def files(project: Project, stack: Stack) -> Iterator[File]:
     """What the Host and the isolated plugins are told."""
-    if project.runtime != "native" or stack.find(NAME) is None:
+    if stack.find(NAME) is None:
         return
     plugins = hosted(project)
+    root = None
+    if stack.addressing == "names":
+        yield from image.files(plugins)
+        plugins, root = [image.pinned(plugin) for plugin in plugins], Path("/project")
     alone = [plugin for plugin in plugins if is_isolated(project, plugin)]
-    told = document(project, stack, [plugin for plugin in plugins if plugin not in alone])
-    yield _file(NAME, told.model_copy(update={"isolated": tuple(one.model_copy(update={"files": None}) for one in alone)}))
+    told = document(project, stack, [plugin for plugin in plugins if plugin not in alone], root=root)
+    folder = ".nself/host" if root else "host"
+    yield _file(
+        f"{folder}/{NAME}.json",
+        told.model_copy(update={"isolated": tuple(one.model_copy(update={"files": None}) for one in alone)}),
+    )
     for plugin in alone:
-        yield _file(service_of(plugin), document(project, stack, [plugin]))
+        yield _file(f"{folder}/{service_of(plugin)}.json", document(project, stack, [plugin], root=root))
 
 
 def service_of(plugin: InstalledPlugin) -> str:
@@ -81,14 +94,9 @@ def service_of(plugin: InstalledPlugin) -> str:
     return f"plugin-{plugin.name}"[:63].rstrip("-")
 
 
-def _file(service: str, content: Document) -> File:
-    text = content.model_dump_json(indent=1, exclude_defaults=True)
-    return File(path=_document(service), content=text + "\n", header="", mode=0o600)
-
-
-def _document(service: str) -> str:
-    """Natively below the configuration folder."""
-    return f"host/{service}.json"
+def _file(path: str, content: Document) -> File:
+    """It holds no secret, and a container's user must be able to read it."""
+    return File(path=path, content=content.model_dump_json(indent=1, exclude_defaults=True) + "\n", header="", mode=0o644)
 
 
 def _host(project: Project, plugins: list[InstalledPlugin], alone: list[InstalledPlugin]) -> Service:
@@ -111,8 +119,12 @@ def _host(project: Project, plugins: list[InstalledPlugin], alone: list[Installe
         name=NAME,
         category="core",
         summary=f"Serves {len(plugins) + len(alone)} plugins",
-        no_image=_NO_IMAGE,
+        build=image.build(project),
+        command=("builtin_plugins.host.server.main:run", image.TOLD),
         native=_native(("-m", "nself_core.plugins.serve", "builtin_plugins.host.server.main:run"), NAME),
+        mounts=(image.told_mount(NAME), *map(_data, plugins)),
+        security=_SECURITY,
+        backup=_backup(plugins),
         env=env | variables(project, plugins),
         ports=(Port.of(project.settings, "HOST_PORT", PORT),),
         provides={"plugins": Capability(attributes={"url": Ref(service=NAME)})},
@@ -137,12 +149,16 @@ def _isolated(project: Project, plugin: InstalledPlugin) -> Service:
         name=name,
         category="plugin",
         summary=f"The plugin {plugin.name}, in a process of its own",
-        no_image=_NO_IMAGE,
+        build=image.build(project),
+        command=("builtin_plugins.host.server.main:alone", image.TOLD),
         native=_native(("-m", "builtin_plugins.host.sandbox.keeper"), name),
+        mounts=(image.told_mount(name), _data(plugin), *_folders(plugin)),
+        security=_SECURITY,
+        backup=_backup([plugin]),
         env=env | variables(project, [plugin]),
         ports=(Port(container=PORT),),
         needs=_needs(),
-        probe=TcpProbe(port="http", tool="outside"),
+        probe=TcpProbe(port="http", tool="bash"),
         scalable=False,
         limits=Limits(memory=512 << 20, cpus=0.5),
     )
@@ -152,13 +168,33 @@ def _link_secret(plugin: InstalledPlugin) -> Secret:
     return Secret(name=MASTER, derive=f"link to plugin {plugin.name}")
 
 
+def _data(plugin: InstalledPlugin) -> Mount:
+    """A plugin's data is its own volume, whichever container runs it."""
+    return Mount(kind="volume", source=_volume(plugin), target=f"/data/{plugin.name}")
+
+
+def _volume(plugin: InstalledPlugin) -> str:
+    return f"plugin_{plugin.name.replace('-', '_')}_data"
+
+
+def _backup(plugins: list[InstalledPlugin]) -> Backup | None:
+    return Backup(method="volumes", volumes=tuple(map(_volume, plugins))) if plugins else None
+
+
+def _folders(plugin: InstalledPlugin) -> Iterator[Mount]:
+    """The project's folders that an isolated plugin's manifest asks for."""
+    for entry in plugin.manifest.permissions.filesystem:
+        path = entry.removeprefix("project:").removesuffix(":write")
+        yield Mount(kind="bind", source=f"./{path}", target=f"/project/{path}", read_only=not entry.endswith(":write"))
+
+
 def _needs() -> tuple[Need, ...]:
     return (Need(capability="sql"), *(Need(capability=name, required=False, condition="started") for name in _SOFT))
 
 
 def _native(module: tuple[str, ...], service: str) -> Native:
     return Native(
-        command=(Program(name="python"), *module, Place(of="config", name=_document(service))),
+        command=(Program(name="python"), *module, Place(of="config", name=f"host/{service}.json")),
         programs=(
             NativeProgram(name="python", locate=f"{_HERE}:python"),
             NativeProgram(name="server", locate=f"{_HERE}:server", install="pip install 'nself[native]'"),

@@ -16,6 +16,8 @@ SettingType = Literal[
 ]  # fmt: skip
 
 _TABLE = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
+#: Parts of a path that begin with a dot lead upwards, or to settings and secrets.
+_FOLDER = re.compile(r"project:[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*(:write)?\Z")
 _FOREIGN_TABLE = re.compile(r"([a-z_][a-z0-9_]*\.)?[a-z_][a-z0-9_]*(:write)?\Z")
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*\Z")
 
@@ -99,9 +101,17 @@ class Permissions(Model):
     """Hosts: ``api.stripe.com``, ``*.example.com``, ``*`` (any public address), ``stack`` (services of the project),
     ``setting:NAME`` (the address in that setting, which may be a private one as the user wrote it)."""
     filesystem: tuple[str, ...] = ()
-    """Folders beside its own data folder, as ``project:<path>`` or ``project:<path>:write``."""
+    """Folders beside its own data folder, as ``project:<path>`` or ``project:<path>:write``; none that is hidden."""
     ports: tuple[int, ...] = ()
     """Ports it listens on by itself, beside its routes in the Host."""
+
+    @field_validator("filesystem")
+    @classmethod
+    def _folders(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in value:
+            if not _FOLDER.match(entry):
+                raise ValueError(f"{entry!r} is no folder that could be asked for: project:<path>, with :write to write")
+        return value
 
     @field_validator("database")
     @classmethod

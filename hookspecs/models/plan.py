@@ -18,7 +18,8 @@ class File(Model):
     """
 
     path: str
-    content: str | Join
+    content: str | bytes | Join
+    """Bytes are written as they are, without a header."""
     mode: int = 0o644
     header: str = "#"
     once: bool = False

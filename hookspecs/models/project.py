@@ -42,6 +42,8 @@ class Project(Model):
     """Names of the enabled plugins."""
     installed: tuple[InstalledPlugin, ...] = ()
     """Those of them that are not nself's own, in the order of their dependencies: for what runs them."""
+    packages: Path | None = None
+    """The folder with the Python packages that they require, to be appended to the path of what runs them."""
 
     def host(self, route: str) -> str:
         """The public host name of a route: ``@`` is the domain itself, a full domain stays, a label is put before it.

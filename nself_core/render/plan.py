@@ -60,6 +60,9 @@ def plan_files(
 
 
 def _plan(file: File, path: str, plugin: str, resolver: ValueResolver, masked: ValueResolver) -> Planned:
+    if isinstance(file.content, bytes):
+        size = f"<{len(file.content)} bytes, sha256 {hashlib.sha256(file.content).hexdigest()}>\n"
+        return Planned(path, file.content, _shown(file.content) or size, file.mode, plugin, file.once)
     top = header(file.header, plugin) if file.header and not file.once else ""
     secret = isinstance(file.content, Join) and has_secret(file.content)
     if secret and not path.startswith(".nself/"):
@@ -77,6 +80,14 @@ def _plan(file: File, path: str, plugin: str, resolver: ValueResolver, masked: V
         plugin=plugin,
         once=file.once,
     )
+
+
+def _shown(content: bytes) -> str:
+    """The text of bytes that are one."""
+    try:
+        return "" if b"\0" in content else content.decode()
+    except UnicodeDecodeError:
+        return ""
 
 
 def has_secret(part: Part) -> bool:

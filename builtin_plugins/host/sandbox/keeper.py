@@ -69,6 +69,7 @@ async def _keep(document: Document, place: Path, link: Path) -> int:
         _say(f"plugin {plugin.name} runs in a process of its own, but in no sandbox: {reason}")
     else:
         read, write = folders(document.project.root, permissions.filesystem)
+        read += [document.project.packages] if document.project.packages else []
         argv = bwrap.command(program, argv, link=link, data=data, read=[Path(plugin.folder), *read], write=write)
     child = await asyncio.create_subprocess_exec(*argv, env=own, cwd=data)
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -59,7 +60,11 @@ def alone(loader: PluginLoader, arguments: list[str]) -> int:
 
 
 def _read(path: str) -> Document:
-    return Document.model_validate_json(Path(path).read_bytes())
+    """The document; what its plugins require of other people's packages is found from now on, after nself's own."""
+    document = Document.model_validate_json(Path(path).read_bytes())
+    if document.project.packages is not None:
+        sys.path.append(str(document.project.packages))
+    return document
 
 
 async def _serve(loader: PluginLoader, document: Document, environment: HostEnvironment) -> None:
