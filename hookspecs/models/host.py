@@ -26,7 +26,7 @@ class Event(Model):
     source: str
     type: str
     payload: Mapping[str, Any]
-    """The body as JSON; a form-encoded body as its fields."""
+    """The body as JSON; a form-encoded body as its fields; JSON that is no object under ``data``."""
     headers: Mapping[str, str] = {}
     """In lower case, without those that hold a signature or a credential."""
     received_at: datetime
@@ -104,11 +104,14 @@ class HostContext(Protocol):
     ) -> str:
         """Put one of this plugin's jobs on the queue, to run ``delay`` seconds from now; returns its id.
 
-        ``key``: while a job of that name and key waits, no second one is queued, and the waiting one's id is returned.
+        ``key``: while a job of that name and key waits for its first run, no second one is queued, and that one's id is
+        returned. ``ValueError`` for a job the plugin has not, and a payload that is no JSON or over 1 MiB.
         """
 
     async def deliver(self, url: str, event: str, payload: Mapping[str, Any], *, secret: str, id: str = "") -> str:
         """Queue an outbound webhook, signed by the Standard Webhooks specification with a ``whsec_`` secret; returns its id.
 
-        Private addresses are refused, redirects too; retried on the specification's schedule, then dead-lettered.
+        Private addresses are refused, redirects too; retried on the specification's schedule, then dead-lettered. Several
+        secrets side by side all sign (rotation). The same ``id`` is sent once. ``ValueError`` for what cannot be sent, and a URL
+        that has answered 410.
         """

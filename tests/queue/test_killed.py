@@ -60,7 +60,7 @@ class Hosts:
         return [process.wait(20) for process in self._processes]
 
 
-async def post(ports: list[int], numbers: list[int], taken: set[int]) -> None:
+async def post(ports: list[int], numbers: list[int], taken: set[int], path: str = "/webhooks/demo", secret: str = SECRET) -> None:
     """Send events over one connection, each until it is answered 200, now to the one Host and now to the other."""
     reader: asyncio.StreamReader | None = None
     writer: asyncio.StreamWriter | None = None
@@ -68,9 +68,9 @@ async def post(ports: list[int], numbers: list[int], taken: set[int]) -> None:
     while numbers:
         number = numbers[-1]
         body = b'{"n": %d}' % number
-        mac = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
+        mac = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
         head = (
-            "POST /webhooks/demo HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nX-GitHub-Event: push\r\n"
+            f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nX-GitHub-Event: push\r\n"
             f"X-GitHub-Delivery: e{number}\r\nX-Hub-Signature-256: sha256={mac}\r\nContent-Length: {len(body)}\r\n\r\n"
         )
         try:
