@@ -17,10 +17,13 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cached_property
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -172,6 +175,70 @@ class PluginStack:
         import httpx
 
         return httpx.Client(base_url=f"{self.address('host')}/plugins/{self.plugin}/", headers=dict(headers), timeout=30)
+
+
+@dataclass(frozen=True)
+class Received:
+    """One request as it came; header names in lower case."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Receiver:
+    """An HTTP endpoint on loopback that keeps what it is sent. Plugins reach it where ``HOST_PRIVATE_HOSTS`` is ``127.0.0.1``.
+
+    ``answer`` makes the answer: status, headers, body. By default 200 and nothing.
+    """
+
+    def __init__(self) -> None:
+        self.got: list[Received] = []
+        self.answer: Callable[[Received], tuple[int, Mapping[str, str], bytes]] = lambda request: (200, {}, b"")
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        """Answer no more."""
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _handler(receiver) -> type[BaseHTTPRequestHandler]:  # noqa: N805  the handler has a self of its own
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def handle_one(self) -> None:
+                body = self.rfile.read(int(self.headers.get("content-length") or 0))
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                request = Received(self.command, self.path, headers, body)
+                receiver.got.append(request)
+                status, more, content = receiver.answer(request)
+                self.send_response(status)
+                for name, value in {"content-length": str(len(content)), **more}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(content)
+
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_one  # noqa: N815  names of the standard library
+
+            def log_message(self, *_: Any) -> None:
+                """Be quiet."""
+
+        return Handler
+
+
+@pytest.fixture
+def nself_receiver() -> Iterator[Receiver]:
+    """An endpoint for what a plugin sends out."""
+    receiver = Receiver()
+    yield receiver
+    receiver.close()
 
 
 @pytest.fixture(scope="module")

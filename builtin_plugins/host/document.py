@@ -54,6 +54,8 @@ class Document(Model):
     """Those that run in a process of their own, for the Host."""
     services: tuple[str, ...] = ()
     """``host:port`` of the stack's own services, for those that may reach them."""
+    private_hosts: tuple[str, ...] = ()
+    """Private addresses that the user opened for plugins that may reach any host."""
     origins: tuple[str, ...]
     """Origins that may call from a browser; ``*`` any."""
     origin_pattern: str = ""
@@ -149,6 +151,7 @@ def document(project: Project, stack: Stack, plugins: list[InstalledPlugin], *, 
         request_timeout=settings["HOST_REQUEST_TIMEOUT"],
         pool_size=settings["HOST_POOL_SIZE"],
         services=tuple(sorted({str(a) for s in stack.services for p in s.ports for a in stack.addresses(s.name, p.name)})),
+        private_hosts=tuple(settings["HOST_PRIVATE_HOSTS"] or ()),
         origins=origins,
         origin_pattern="" if origins else rf"https://([a-z0-9-]+\.)*{domain}(:\d+)?",
     )

@@ -43,7 +43,9 @@ async def _keep(document: Document, place: Path, link: Path) -> int:
     inside = str(link) if reason else bwrap.LINK
     sql = (env["NSELF_SQL_HOST"], int(env["NSELF_SQL_PORT"]))
     host = env["NSELF_HOST_LINK"].removeprefix("http://").rpartition(":")
-    proxy = relay.EgressProxy(*reachable(permissions.network, document.services, document.plugins[0].settings), _say)
+    proxy = relay.EgressProxy(
+        *reachable(permissions.network, document.services, document.private_hosts, document.plugins[0].settings), _say
+    )
     for name, handler in (
         (f".s.PGSQL.{sql[1]}", relay.to_tcp(*sql)),
         ("host.sock", relay.to_tcp(host[0], int(host[2]))),

@@ -45,6 +45,7 @@ class Context:
         self._environment = environment
         self._pool_size = document.pool_size
         self._services = document.services
+        self._private_hosts = document.private_hosts
 
     @property
     def url(self) -> str:
@@ -68,7 +69,7 @@ class Context:
 
         if self._environment.egress:
             return proxied_client()
-        return guarded_client(*reachable(self._manifest.permissions.network, self._services, self.settings))
+        return guarded_client(*reachable(self._manifest.permissions.network, self._services, self._private_hosts, self.settings))
 
     @cached_property
     def metrics(self) -> prometheus_client.CollectorRegistry:

@@ -50,11 +50,13 @@ def proxied_client() -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=_HonestProxy(), follow_redirects=False, timeout=_TIMEOUT, trust_env=False)
 
 
-def reachable(network: Iterable[str], services: Collection[str], settings: Settings) -> tuple[list[str], list[str]]:
+def reachable(
+    network: Iterable[str], services: Collection[str], private_hosts: Collection[str], settings: Settings
+) -> tuple[list[str], list[str]]:
     """What ``permissions.network`` comes to: names of public hosts, and ``host:port`` of private ones.
 
-    ``stack`` stands for the stack's services. ``setting:NAME`` for the address in that setting, which the user wrote and which
-    may therefore be private.
+    ``*`` takes in the ``private_hosts`` that the user opened. ``stack`` stands for the stack's services, ``setting:NAME`` for the
+    address in that setting, which the user wrote and which may therefore be private.
     """
     names: list[str] = []
     private: list[str] = []
@@ -66,6 +68,7 @@ def reachable(network: Iterable[str], services: Collection[str], settings: Setti
             private += _address(str(settings.get(setting) or ""))
         else:
             names.append(entry)
+            private += private_hosts if entry == "*" else ()
     return names, private
 
 

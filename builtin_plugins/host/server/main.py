@@ -76,7 +76,7 @@ async def _serve(loader: PluginLoader, document: Document, environment: HostEnvi
         for given in document.plugins
     }
     plugins: dict[str, Plugin] = {**own, **{one.name: RemotePlugin(one, environment) for one in document.isolated}}
-    work = Work(pool, plugins, metrics.registry, environment.public_url)
+    work = Work(pool, plugins, metrics.registry, environment.public_url, document.private_hosts)
     for hosted in own.values():
         hosted.context.work = work
     gate = Gate(Tokens(environment.jwt_secret, environment.jwt_previous), environment.internal_secret)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -29,12 +29,19 @@ _LOOK = 2.0  # seconds between two looks at which plugins serve
 class Work:
     """What ``HostContext.enqueue`` and ``deliver`` call, from any plugin's loop; and the workers that run what was queued."""
 
-    def __init__(self, pool: asyncpg.Pool, plugins: Mapping[str, Plugin], registry: CollectorRegistry, public_url: str) -> None:
+    def __init__(
+        self,
+        pool: asyncpg.Pool,
+        plugins: Mapping[str, Plugin],
+        registry: CollectorRegistry,
+        public_url: str,
+        private_hosts: Collection[str] = (),
+    ) -> None:
         self._pool = pool
         self._plugins = plugins
         self._home = asyncio.get_running_loop()
         self._queue = Queue(pool)
-        self._outbound = Outbound(pool, self._queue)
+        self._outbound = Outbound(pool, self._queue, private_hosts=private_hosts)
         self._meter = Meter(registry)
         self._workers = Workers(pool, {}, meter=self._meter)
         self._served: set[str] = set()

@@ -36,14 +36,18 @@ def zone(name: str) -> ZoneInfo:
 def upcoming(schedule: str, timezone: str, after: datetime) -> Iterator[datetime]:
     """The times of a schedule strictly after ``after``, in UTC, for ever; ``ValueError`` where none comes.
 
-    At the change to summer time a run of the skipped hour comes when the hour is over; at the change back it runs once.
+    As cron(8) has it: at the change to summer time a run of the skipped hour comes when that is over, and at the change back
+    a fixed time of day comes once, while what comes every hour or minute goes on through both hours.
     """
     from croniter import CroniterBadDateError, croniter
 
     local = after.astimezone(zone(timezone))
     times = croniter(schedule, local)
+    fixed = schedule != "@hourly" and not any(field.startswith("*") for field in schedule.split()[:2])
     while True:
         try:
-            yield times.get_next(datetime).astimezone(UTC)
+            found: datetime = times.get_next(datetime)
         except CroniterBadDateError:
             raise ValueError(f"{schedule!r} never comes") from None
+        if not (fixed and found.astimezone(local.tzinfo).fold):
+            yield found.astimezone(UTC)
