@@ -259,3 +259,10 @@ def test_a_killed_init_can_be_run_again(nself: Nself) -> None:
     if (nself.folder / ".nself/init-unfinished").exists():
         assert "interrupted" in nself("init", "--demo").stderr
     assert nself("config", "validate").returncode == 0
+
+
+def test_limits_that_local_processes_do_not_keep_to_are_named(project: Nself) -> None:
+    (project.folder / ".env").write_text("NSELF_RUNTIME=native\nHASURA_MEMORY_LIMIT=1g\n")
+    found = json.loads(project("doctor", "--json", check=False).stdout)
+    told = [finding for finding in found["findings"] if finding["code"] == "native-limits"]
+    assert len(told) == 1 and "hasura" in told[0]["message"] and "HASURA_MEMORY_LIMIT (.env:2)" in told[0]["where"]

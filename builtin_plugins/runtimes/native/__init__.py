@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from hookspecs import Offer, Project
+    from hookspecs import Finding, Offer, Project, Stack
 
 
 @hookimpl
@@ -32,3 +33,20 @@ def provide_runtime(project: Project | None) -> Offer:
         prefix=".nself/native/conf/",
         priority=10,
     )
+
+
+@hookimpl
+def pre_deploy(project: Project, target: str, stack: Stack) -> Iterable[Finding]:
+    """Limits of single processes are the kernel's to keep, in control groups that an ordinary user is rarely given."""
+    from hookspecs import Finding, Level
+
+    if project.runtime == "native":
+        for service in stack.services:
+            if "limits" in service.provenance and stack.why_unavailable(service.name) is None:
+                yield Finding(
+                    level=Level.WARNING,
+                    message=f"the memory and CPU limits of {service.name} are not enforced: local processes run without limits",
+                    where=str(service.provenance["limits"]),
+                    remedy="the compose runtime enforces them; or limit the user or the machine",
+                    code="native-limits",
+                )

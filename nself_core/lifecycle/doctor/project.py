@@ -31,10 +31,14 @@ def checks(workspace: Workspace) -> Iterator[Diagnosis]:
     yield from permissions(workspace.root, workspace.state)
     yield from generated(workspace)
     yield from images(workspace)
-    name = workspace.recorded_runtime() or next((o.name for o in workspace.offers() if o.available), None)
-    if name is None or not workspace.offer(name).available:
+    try:
+        name = workspace.runtime_name()
+    except UserError:
+        return
+    if not workspace.offer(name).available:
         return
     yield from host_ports(workspace, name)
+    yield from before_a_start(workspace, name)
     yield from running(workspace, name)
 
 
@@ -114,6 +118,12 @@ def host_ports(workspace: Workspace, runtime: str) -> Iterator[Diagnosis]:
 def _remember(workspace: Workspace, runtime: str, settled: ports.Settled) -> None:
     with workspace.lock("doctor"):
         workspace.remember_ports(runtime, settled.ports)
+
+
+def before_a_start(workspace: Workspace, runtime: str) -> Iterator[Diagnosis]:
+    """What plugins find before a start."""
+    found = workspace.plugins.pre_deploy(workspace.project(runtime), "local", workspace.stack(runtime))
+    yield from (Diagnosis("start", finding) for _, finding in found)
 
 
 def running(workspace: Workspace, runtime: str) -> Iterator[Diagnosis]:
