@@ -20,6 +20,9 @@ Kind = Literal["base", "shared", "secrets", "machine"]
 #: What counts from ``.env`` and ``.env.local`` whatever the environment.
 ALWAYS = frozenset({"PROJECT_NAME"})
 
+#: What stands above the secrets file of an environment.
+OVER_SECRETS = frozenset({".env", ".env.local", "environment"})
+
 
 class Layer(NamedTuple):
     """One file of the cascade as read.

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nself_core.settings import strength, unknown
+from nself_core.settings.cascade import OVER_SECRETS
 from nself_core.settings.coerce import InvalidError, coerce
 from nself_core.settings.declared import Declarations, Declared, fill
 from nself_core.settings.environment import InForce
@@ -142,7 +143,11 @@ class _Checker:
         weak = strength.weakness(text, least)
         if weak and self._is_on(declared, name) and not declared.unused:
             level = "warning" if self.in_force.cls == "dev" else "error"
-            remedy = f"nself secrets rotate {name}" if shared else f"put a stronger one into {self._secrets_file()}"
+            remedy = f"put a stronger one into {self._secrets_file()}"
+            if shared and entry.source in OVER_SECRETS:
+                remedy = f"take it out of {entry.source}, as nself makes one where there is none; or write a stronger one there"
+            elif shared:
+                remedy = f"nself secrets rotate {name}"
             self._say(level, f"{entry.spelling} is weak: it {weak}", entry, name, "secret-weak", remedy)
 
     def _told_in_plain(self, name: str, entry: Entry) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -94,6 +94,11 @@ class LoadedSettings:
         from hookspecs.models.findings import Level
 
         return [f.model_copy(update={"level": Level.ERROR}) if f.level == Level.WARNING else f for f in self.findings]
+
+    def forgive(self, secrets: Collection[str]) -> None:
+        """Leave out what speaks against the strength of secrets that are about to be replaced."""
+        weak = [p for p in self.checked.problems if p.code == "secret-weak" and p.variable in secrets]
+        self.checked.problems[:] = [p for p in self.checked.problems if p not in weak]
 
     def explain(self, name: str) -> Explanation:
         """Which file won for a variable, what it overrode, and who reads it."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hookspecs.errors import UserError
 from nself_core.settings import edit, strength
-from nself_core.settings.cascade import secrets_path
+from nself_core.settings.cascade import OVER_SECRETS, secrets_path
 from nself_core.settings.environment import FOLDER
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def store(root: Path, environment: str, values: Mapping[str, str]) -> Path:
 def overrides(loaded: LoadedSettings, name: str) -> str:
     """The source above the environment's secrets file that gives a secret, ``""`` where none does."""
     winner = loaded.merged.winners.get(name)
-    return winner.where if winner is not None and winner.source in {".env", ".env.local", "environment"} else ""
+    return winner.where if winner is not None and winner.source in OVER_SECRETS else ""
 
 
 def keep_out_of_git(root: Path) -> None:

@@ -176,6 +176,19 @@ def test_a_secret_in_a_users_file_is_not_rewritten(project: Nself) -> None:
     assert (project.folder / ".env").read_text() == f"POSTGRES_PASSWORD={STRONG}\n"
 
 
+def test_a_weak_secret_can_be_rotated_though_nothing_else_can_be_done_with_it(project: Nself) -> None:
+    secrets = project.folder / ".environments/prod/.env.secrets"
+    secrets.parent.mkdir(parents=True)
+    secrets.write_text("POSTGRES_PASSWORD=admin123\n")
+    refused = project("build", "--env", "prod", check=False)
+    assert refused.returncode == 1 and "nself secrets rotate POSTGRES_PASSWORD" in refused.stderr
+    project("secrets", "rotate", "POSTGRES_PASSWORD", "--env", "prod", "--yes")
+    project("build", "--env", "prod")
+    (project.folder / ".env").write_text("ENV=prod\nPOSTGRES_PASSWORD=admin123\n")
+    refused = project("build", "--env", "prod", check=False)  # what cannot be rotated is not said to be
+    assert refused.returncode == 1 and "take it out of .env" in refused.stderr and "rotate" not in refused.stderr
+
+
 # -- init
 
 

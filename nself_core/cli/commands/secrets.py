@@ -119,6 +119,7 @@ def rotate(
         raise click.UsageError("name the secrets to rotate, or say --all")
     wanted = _all(loaded) if every else dict(_one(loaded, name) for name in names)
     wanted = {name: length for name, length in wanted.items() if name not in left}
+    loaded.forgive(wanted)
     workspace.require_valid()
     listed = ", ".join(sorted({*wanted, *left})) or "nothing"
     if not output.confirm(f"Replace {listed} in {environment}, and restart what uses it?", yes=yes):
