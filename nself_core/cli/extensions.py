@@ -17,7 +17,7 @@ from nself_core.plugins.index import load
 from nself_core.plugins.manager import PluginManager
 
 if TYPE_CHECKING:
-    from nself_core.plugins.model import PluginEntry
+    from nself_core.plugins.model import Found
 
 
 class Word(NamedTuple):
@@ -44,10 +44,10 @@ def plugin_words() -> dict[str, Word]:
         if not isinstance(error, UserError):
             raise
         manager = PluginManager(paths.home(), None, tuple(one for one in load(paths.home()) if one.source == "core"))
-    entries = [entry for entry in manager.taking_part() if entry.manifest.get("commands")]
+    claiming = [found for found in manager.claiming() if found.manifest.get("commands")]
     words: dict[str, Word] = {}
-    for entry in sorted(entries, key=lambda entry: (entry.source != "core", entry.name)):
-        for word in _words_of(entry, manager):
+    for found in sorted(claiming, key=lambda found: (found.source != "core", found.name)):
+        for word in _words_of(found, manager):
             if word.name not in BY_WORD:
                 words.setdefault(word.name, word)
     return words
@@ -58,18 +58,21 @@ def open_here() -> PluginManager:
     return PluginManager.open(paths.home(), paths.find_root())
 
 
-def _words_of(entry: PluginEntry, manager: PluginManager) -> list[Word]:
+def _words_of(entry: Found, manager: PluginManager) -> list[Word]:
     commands = entry.manifest["commands"]
     if entry.source == "core":
         return [
             Word(one["name"], entry.name, one["name"], one.get("section", "Plugins"), one["help"], manager) for one in commands
         ]
     single = commands[0]["name"] if len(commands) == 1 and commands[0]["name"] == entry.name else ""
-    return [Word(entry.name, entry.name, single, "Plugins", commands[0]["help"] if single else entry.summary, manager)]
+    return [
+        Word(entry.name, entry.name, single, "Plugins", commands[0]["help"] if single else entry.manifest["summary"], manager)
+    ]
 
 
 def load_word(word: Word) -> click.Command:
-    """The command behind a word."""
+    """The command behind a word. ``UserError`` where its plugin takes no part."""
+    word.manager.require(word.plugin)
     group = PluginGroup(word.manager, word.plugin, name=word.name, help=word.help)
     if not word.command:
         return group

@@ -23,10 +23,14 @@ from nself_core.plugins.model import Found
 
 #: Raised when what is stored, or how it is found, changes.
 FORMAT = 1
+#: A change of what is installed that counts and was interrupted before it was carried out.
+JOURNAL = "plugins.pending.json"
 
 
 def load(home: Path) -> tuple[Found, ...]:
     """Every plugin there is, sorted by name: from the index where it is still true, else found anew."""
+    if os.path.exists(os.path.join(home, JOURNAL)):  # noqa: PTH110, PTH118
+        finish(home)
     folders = sites()
     key = _key(str(home), folders)
     place = _place(home)
@@ -39,6 +43,15 @@ def load(home: Path) -> tuple[Found, ...]:
         place, {"key": key, "watched": [[path, _stamp(path)] for path in watched], "plugins": [one._asdict() for one in found]}
     )
     return found
+
+
+def finish(home: Path) -> None:
+    """Carry out a change that another run began; while that one is still at it, it is left alone."""
+    from hookspecs.errors import UserError
+    from nself_core.plugins.install.store import Store
+
+    with suppress(UserError, OSError), Store(home).lock("plugin install"):
+        pass
 
 
 def _key(home: str, folders: Sequence[str]) -> dict[str, Any]:

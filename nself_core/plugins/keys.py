@@ -41,8 +41,8 @@ def keygen(home: Path, publisher: str) -> SigningKey:
         raise UserError(
             f"there is a key of {publisher} already", where=str(place), remedy="move it away to make another", code="key-there"
         )
-    write_private(place, _pem(key.secret))
     write_private(place.with_suffix(".pub"), public_text(key.public) + "\n")
+    write_private(place, _pem(key.secret))  # last: where it is, the other half is
     return key
 
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.abc import MetaPathFinder, SourceLoader
 from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, ModuleSpec
 from importlib.util import module_from_spec, spec_from_file_location
 from threading import Lock
-from types import ModuleType
+from types import CodeType, ModuleType
 
 from nself_core.plugins.hashing import Files
 from nself_core.plugins.model import Found
@@ -31,6 +31,9 @@ def load(found: Found, verdict: Verdict) -> ModuleType:
     if not verdict.state.runnable:
         raise ImportError(f"{found.name} is {verdict.state} and is not imported")
     if found.source == "core":
+        from nself_core.plugins.ours import ready
+
+        ready(found)
         return import_module(found.module)
     finder = VerifyingFinder(found.module, found.folder, verdict.files)
     with _FINDERS:
@@ -64,10 +67,14 @@ def _forget(package: str) -> None:
 class VerifyingFinder(MetaPathFinder):
     """Finds one plugin's modules in its folder; with ``files`` only those, with the bytes recorded there."""
 
-    def __init__(self, package: str, folder: str, files: Files | None) -> None:
+    def __init__(
+        self, package: str, folder: str, files: Files | None, compiler: Callable[[str, bytes], CodeType] | None = None
+    ) -> None:
         self.package = package
         self._folder = folder
         self._files = files
+        self.compiler = compiler or _compile
+        """Path and verified bytes → code."""
 
     def same_as(self, other: VerifyingFinder) -> bool:
         """Whether both give the same modules from the same bytes."""
@@ -131,3 +138,11 @@ class VerifyingLoader(SourceLoader):
 
     def get_data(self, path: str) -> bytes:
         return self._finder.read(path)
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self._finder.compiler(self.path, self._finder.read(self.path))
+
+
+def _compile(path: str, data: bytes) -> CodeType:
+    code: CodeType = compile(data, path, "exec", dont_inherit=True)
+    return code

@@ -43,9 +43,8 @@ class PluginManager:
         self.trust = Trust(home)
         self.found = found
         self._verdicts: dict[int, Verdict] = {}
-        self._faults: dict[str, tuple[str, str]] = {}
+        self._left_out: dict[str, tuple[str, str]] = {}
         """Plugin name → why it is left out, and what to do."""
-        self._settle()
 
     @classmethod
     def open(cls, home: Path, root: Path | None) -> PluginManager:
@@ -62,6 +61,13 @@ class PluginManager:
         """The plugin of that name; the one in use where several claim it."""
         named = [self._entry(found) for found in self.found if found.name == name]
         return min(named, key=lambda entry: bool(entry.reason), default=None)
+
+    def claiming(self) -> list[Found]:
+        """The plugins whose words count in help: what the project wants, not judged, as judging all takes time at each start.
+
+        A word's plugin is judged when its word is used.
+        """
+        return [one for one in self.found if not one.problem and self._wanted(one) and self.trust.plausible(one)]
 
     def taking_part(self) -> list[PluginEntry]:
         """The plugins that take part, in order."""
@@ -145,11 +151,20 @@ class PluginManager:
         return told
 
     def verdict(self, name: str) -> Verdict:
-        """What was judged of the plugin in use under that name; ``KeyError`` where there is none."""
+        """What was judged of the plugin in use under that name, a built-in's files too; ``KeyError`` where there is none."""
         named = [found for found in self.found if found.name == name]
         if not named:
             raise KeyError(name)
-        return self._verdict(min(named, key=lambda found: bool(found.problem)))
+        found = min(named, key=lambda found: bool(found.problem))
+        return self.trust.judge_ours(found) if found.source == "core" else self._verdict(found)
+
+    def require(self, name: str) -> None:
+        """``UserError`` where a plugin takes no part, with the reason."""
+        from hookspecs.errors import UserError
+
+        if name not in self.names():
+            reason, remedy = self._faults.get(name, ("it takes no part here", f"nself plugin status {name}"))
+            raise UserError(f"plugin {name} cannot be used: {reason}", remedy=remedy, code="plugin-left-out")
 
     # The hooks
 
@@ -256,15 +271,19 @@ class PluginManager:
 
     # Inside
 
-    def _settle(self) -> None:
-        """Judge what the project wants, and put it in order."""
+    @property
+    def _faults(self) -> dict[str, tuple[str, str]]:
+        _ = self._in_use  # settles it
+        return self._left_out
+
+    @cached_property
+    def _in_use(self) -> list[Found]:
+        """What the project wants, judged and put in order."""
         there = {found.name for found in self.found}
         for name in sorted(self.lock.pins):
             if self.lock.enabled(name) and name not in there:
-                self._faults[name] = (
-                    "plugins.lock enables it and it is not installed",
-                    f"install it, or nself plugin disable {name}",
-                )
+                remedy = f"nself plugin install, or nself plugin disable {name}"
+                self._leave_out(name, "plugins.lock enables it and it is not installed", remedy)
         wanted = {}
         for found in self.found:
             if found.problem:
@@ -276,7 +295,7 @@ class PluginManager:
                     wanted[found.name] = found
                 else:
                     self._leave_out(found.name, verdict.reason, verdict.remedy)
-        self._in_use = self._sorted(self._with_their_needs(wanted))
+        return self._sorted(self._with_their_needs(wanted))
 
     def _with_their_needs(self, wanted: dict[str, Found]) -> dict[str, Found]:
         from nself_core.plugins.versions import names_of, outside, unfit
@@ -325,7 +344,7 @@ class PluginManager:
         return verdict
 
     def _leave_out(self, name: str, reason: str, remedy: str = "") -> None:
-        self._faults.setdefault(name, (reason, remedy))
+        self._left_out.setdefault(name, (reason, remedy))
 
     def _entry(self, found: Found) -> PluginEntry:
         verdict = self._verdict(found)

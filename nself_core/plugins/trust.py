@@ -11,7 +11,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from nself_core import __version__
 from nself_core.plugins.discovery import OUR_FOLDER
 from nself_core.plugins.manifest import MANIFEST
 from nself_core.plugins.model import Found, State
@@ -60,7 +59,7 @@ class Trust:
 
     def judge(self, found: Found) -> Verdict:
         """The plugin's state now."""
-        if found.source == "core":
+        if found.source == "core":  # its files are looked at when its code is about to be imported: ``loading``
             return Verdict(State.CORE if in_wheel() else State.DEVELOPMENT)
         if found.source == "linked":
             return Verdict(State.DEVELOPMENT)
@@ -70,6 +69,24 @@ class Trust:
             return self._judge_files(found)
         except (SignatureError, OSError, ValueError) as error:
             return Verdict(State.MODIFIED, f"it cannot be verified: {error}", _again(found))
+
+    def judge_ours(self, found: Found) -> Verdict:
+        """The state of a built-in, with all its files held against the release's signed list; a checkout has none."""
+        from nself_core.release import verify_release
+        from nself_core.signed_list import ListError
+
+        if not in_wheel():
+            return Verdict(State.DEVELOPMENT)
+        try:
+            return Verdict(State.CORE, files=verify_release(found.folder))
+        except ListError as error:
+            return Verdict(State.MODIFIED, str(error), "install nself again from where you had it")
+
+    def plausible(self, found: Found) -> bool:
+        """Whether there is anything to judge: a signature, or permission. No state; it costs one look at the disk."""
+        if found.source in {"core", "linked"} or os.path.exists(os.path.join(found.folder, "signature.json")):  # noqa: PTH110, PTH118
+            return True
+        return bool(self.allowed.records(found.name))
 
     def _judge_files(self, found: Found) -> Verdict:
         from nself_core.plugins.signing import UntrustedError, read_signature, verify
@@ -130,5 +147,5 @@ def _again(found: Found) -> str:
 
 
 def in_wheel() -> bool:
-    """Whether this nself is an installed distribution and no source checkout."""
-    return os.path.isdir(os.path.join(os.path.dirname(OUR_FOLDER), f"nself-{__version__}.dist-info"))  # noqa: PTH112, PTH118, PTH120
+    """Whether this nself is built as a release and no source checkout."""
+    return os.path.isfile(os.path.join(os.path.dirname(OUR_FOLDER), "nself_core", "_release.py"))  # noqa: PTH113, PTH118, PTH120

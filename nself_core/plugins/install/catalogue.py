@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 from hookspecs.errors import UserError
@@ -18,15 +19,20 @@ class Catalogue:
 
     def __init__(self, home: Path, sources: Sequence[Source] | None = None) -> None:
         self._revocations = Revocations(home)
-        if sources is None:
-            from nself_core.plugins.sources.registries import sources as configured
-
-            sources = configured(home)
-        self._sources = {source.name: source for source in sources}
+        self._home = home
+        self._given = sources
         self._outright: dict[str, Source] = {}
         self._known: dict[str, list[Release]] = {}
         self.away: dict[str, str] = {}
         """Sources that could not be reached, with the reason."""
+
+    @cached_property
+    def _sources(self) -> dict[str, Source]:
+        """By name, opened when first asked: a wheel or folder needs none of them."""
+        from nself_core.plugins.sources.registries import sources as configured
+
+        found = configured(self._home) if self._given is None else self._given
+        return {source.name: source for source in found}
 
     def name_outright(self, source: Source) -> None:
         """Let a source that the user named decide alone about its plugins."""

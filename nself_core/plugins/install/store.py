@@ -19,8 +19,8 @@ from typing import Any
 
 from nself_core.plugins.allowed import Allowed
 from nself_core.plugins.files import write_private
+from nself_core.plugins.index import JOURNAL
 
-JOURNAL = "plugins.pending.json"
 STAGING = ".staging"
 #: Versions of a plugin that are kept beside the one in use, for ``nself plugin rollback``.
 KEPT = 2
@@ -166,11 +166,6 @@ class Store:
             return Installed(**stored)
         except (OSError, ValueError, TypeError):
             return None
-
-
-def pending(home: Path) -> bool:
-    """Whether a change waits to be finished."""
-    return os.path.exists(os.path.join(home, JOURNAL))  # noqa: PTH110, PTH118  asked at every start
 
 
 def _link(place: Path, target: str | None) -> None:

@@ -120,6 +120,7 @@ def test_compiled_files_are_never_read(site: Site, package: Path, make_project: 
 
 def test_a_file_swapped_between_verdict_and_import_is_refused(site: Site, package: Path, make_project: Any) -> None:
     manager = site.allow("marked")
+    assert manager.names() == {"marked"}
     (package / "words.py").write_text('WORDS = "swapped"\n')
     with pytest.raises(UserError, match=r"plugin marked failed in pre_deploy: ImportError: words.py changed"):
         manager.pre_deploy(make_project, "local", None)  # type: ignore[arg-type]
@@ -128,6 +129,7 @@ def test_a_file_swapped_between_verdict_and_import_is_refused(site: Site, packag
 def test_a_module_that_was_not_there_does_not_exist(site: Site, make_project: Any) -> None:
     folder = site.add("lazy", CODE.format(mark=os.devnull, module_of_words=".late"), hooks=["pre_deploy"])
     manager = site.allow("lazy")
+    assert manager.names() == {"lazy"}
     (folder / "late.py").write_text('WORDS = "added later"')
     with pytest.raises(UserError, match="not among the plugin's files"):
         manager.pre_deploy(make_project, "local", None)  # type: ignore[arg-type]
