@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from hookspecs.models import manifest_rules as rules
 from hookspecs.models.base import Model
 
 SettingType = Literal[
@@ -16,19 +17,9 @@ SettingType = Literal[
 ]  # fmt: skip
 
 _TABLE = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
-#: Parts of a path that begin with a dot lead upwards, or to settings and secrets.
-_FOLDER = re.compile(r"project:[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*(:write)?\Z")
 _FOREIGN_TABLE = re.compile(r"([a-z_][a-z0-9_]*\.)?[a-z_][a-z0-9_]*(:write)?\Z")
-_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*\Z")
 
-
-def _plugin_name(value: str) -> str:
-    if not _NAME.match(value) or len(value) > 60:
-        raise ValueError(f"{value!r} is no plugin name: lower-case words joined by hyphens, at most 60 characters")
-    return value
-
-
-PluginName = Annotated[str, AfterValidator(_plugin_name)]
+PluginName = Annotated[str, AfterValidator(rules.plugin_name)]
 
 
 class Alias(Model):
@@ -84,7 +75,7 @@ class Setting(Model):
 class Command(Model):
     """A command the plugin registers, so that help can name it without importing the plugin."""
 
-    name: str
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
     help: str
     section: str = "Plugins"
 
@@ -95,23 +86,15 @@ class Permissions(Model):
     database: tuple[str, ...] = ()
     """Tables of others that it reads, as ``<table>`` or ``<schema>.<table>`` or, where it must write, ``<table>:write``. Its own
     need no word."""
-    public: tuple[str, ...] = ()
+    public: tuple[Annotated[str, AfterValidator(rules.path)], ...] = ()
     """Paths below ``/plugins/<name>`` that anybody may call without a token, as globs: ``/track``, ``/pages/*``."""
-    network: tuple[str, ...] = ()
+    network: tuple[Annotated[str, AfterValidator(rules.host)], ...] = ()
     """Hosts: ``api.stripe.com``, ``*.example.com``, ``*`` (any public address), ``stack`` (services of the project),
     ``setting:NAME`` (the address in that setting, which may be a private one as the user wrote it)."""
-    filesystem: tuple[str, ...] = ()
+    filesystem: tuple[Annotated[str, AfterValidator(rules.folder)], ...] = ()
     """Folders beside its own data folder, as ``project:<path>`` or ``project:<path>:write``; none that is hidden."""
-    ports: tuple[int, ...] = ()
+    ports: tuple[Annotated[int, Field(strict=True), AfterValidator(rules.port)], ...] = ()
     """Ports it listens on by itself, beside its routes in the Host."""
-
-    @field_validator("filesystem")
-    @classmethod
-    def _folders(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for entry in value:
-            if not _FOLDER.match(entry):
-                raise ValueError(f"{entry!r} is no folder that could be asked for: project:<path>, with :write to write")
-        return value
 
     @field_validator("database")
     @classmethod
@@ -158,21 +141,22 @@ class Manifest(Model):
     name: PluginName
     version: str = Field(pattern=r"^\d+\.\d+\.\d+([.-][0-9A-Za-z.-]+)?$")
     summary: str = Field(min_length=1, max_length=200)
-    publisher: str = ""
+    publisher: Annotated[str, AfterValidator(rules.publisher)] = ""
+    """Who signs it. Its full name is ``publisher/name``."""
     tier: Literal["core", "free", "pro"] = "free"
     kind: Literal["service", "integration", "engine", "infra"] = "service"
     category: str = "other"
     bundles: tuple[str, ...] = ()
-    hooks: tuple[str, ...] = ()
+    hooks: tuple[Annotated[str, AfterValidator(rules.hook)], ...] = ()
     commands: tuple[Command, ...] = ()
     settings: tuple[Setting, ...] = ()
     uses: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
     """Every table, view and sequence of its own the plugin has: a list, never a pattern. Each is named ``np_<name>_…``, with
     underscores for the hyphens of the plugin's name."""
-    depends_on: tuple[str, ...] = ()
+    depends_on: tuple[Annotated[str, AfterValidator(rules.dependency)], ...] = ()
     """Other plugins, with a version range where one is needed (PEP 440): ``jobs``, ``notify>=1.2,<2``."""
-    requires: tuple[str, ...] = ()
+    requires: tuple[Annotated[str, AfterValidator(rules.requirement)], ...] = ()
     """Python packages its part in the Host needs beside nself's own, as PEP 508 requirements."""
     own_environment: bool = False
     """Its ``requires`` go into an environment of its own (an engine such as MLflow), not into the one that plugins share."""
@@ -184,11 +168,31 @@ class Manifest(Model):
     """Capability → how to switch it on (``{"cache": "REDIS_ENABLED=true"}``), for the error of an unmet need."""
     reads: tuple[str, ...] = ()
     """Paths of the project, as globs, that the hooks read; a change there makes the next build run."""
-    min_nself: str = ""
-    max_nself: str = ""
+    min_nself: Annotated[str, AfterValidator(rules.nself_version)] = ""
+    max_nself: Annotated[str, AfterValidator(rules.nself_version)] = ""
     """The first release it does not work with (exclusive), where that is known."""
-    homepage: str = ""
+    homepage: Annotated[str, AfterValidator(rules.homepage)] = ""
     license: str = ""
+
+    @model_validator(mode="after")
+    def _everything_once(self) -> Manifest:
+        rules.once("the command", (one.name for one in self.commands))
+        rules.once("the setting", (one.name for one in self.settings))
+        rules.once("the webhook source", (one.source for one in self.webhooks))
+        rules.once("the table", self.tables)
+        rules.once("depends_on:", self.depends_on)
+        return self
+
+    @field_validator("services")
+    @classmethod
+    def _are_services(cls, value: tuple[Mapping[str, Any], ...]) -> tuple[Mapping[str, Any], ...]:
+        import json
+
+        from hookspecs.models.service import Service
+
+        for service in value:
+            Service.model_validate_json(json.dumps(service))
+        return value
 
     @model_validator(mode="after")
     def _tables_bear_its_name(self) -> Manifest:

@@ -20,7 +20,7 @@ from nself_core.plugins.signing import SigningKey, key_id
 
 SECRET_VARIABLE = "NSELF_PLUGIN_HMAC_SECRET_FILE"  # noqa: S105  a name
 SECRET_FILE = "shared.secret"  # noqa: S105  a name
-_PUBLISHER = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*\Z")
+_PUBLISHER = re.compile(r"[a-z][a-z0-9]*([.-][a-z0-9]+)*\Z")
 _PREFIX = "ed25519:"
 
 
@@ -28,7 +28,9 @@ def check_publisher(name: str) -> str:
     """The name, where it may be a publisher's; ``UserError`` where not."""
     if not _PUBLISHER.match(name) or len(name) > 60:
         raise UserError(
-            f"{name!r} is no name of a publisher", remedy="lower-case words joined by hyphens, at most 60 characters", exit_code=2
+            f"{name!r} is no name of a publisher",
+            remedy="lower-case words joined by hyphens or dots",
+            exit_code=2,
         )
     return name
 

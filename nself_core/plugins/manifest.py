@@ -23,6 +23,11 @@ _VERSION = re.compile(r"\d+\.\d+\.\d+([.-][0-9A-Za-z.-]+)?\Z")
 _STRINGS = ("bundles", "hooks", "uses", "tables", "depends_on", "requires", "reads")
 _OBJECTS = ("commands", "settings", "webhooks", "services")
 _TEXTS = ("publisher", "kind", "category", "min_nself", "max_nself", "homepage", "license")
+_CHOICES: Mapping[str, tuple[Any, ...]] = {
+    "format": (1,), "tier": ("free", "pro", "core"), "kind": ("service", "integration", "engine", "infra"),
+}  # fmt: skip
+#: What names a plugin in ``depends_on``, before the version range.
+_DEPENDENCY = re.compile(r"([a-z0-9.-]+/)?[a-z][a-z0-9]*(-[a-z0-9]+)*\s*([<>=!~].*)?\Z")
 #: Every field of a manifest; a contract test compares it with ``hookspecs.Manifest``.
 FIELDS = frozenset(
     {
@@ -95,9 +100,16 @@ def _faults(manifest: Mapping[str, Any]) -> list[str]:
     ]
     faults += [f"{key} is no list of texts" for key in _STRINGS if not _is_list(manifest.get(key, []), str)]
     faults += [f"{key} is no list of objects" for key in _OBJECTS if not _is_list(manifest.get(key, []), dict)]
-    offers = manifest.get("offers", {})
+    offers, asked = manifest.get("offers", {}), manifest.get("permissions", {})
     if not isinstance(offers, dict) or not all(isinstance(how, str) for how in offers.values()):
         faults.append("offers is no object of texts")
+    if not isinstance(asked, dict) or not all(isinstance(what, list) for what in asked.values()):
+        faults.append("permissions is no object of lists")
+    if not isinstance(manifest.get("own_environment", False), bool):
+        faults.append("own_environment is neither true nor false")
+    for key, known in _CHOICES.items():
+        if manifest.get(key, known[0]) not in known:
+            faults.append(f"{key} is {manifest[key]!r}, and this version knows {', '.join(map(str, known))}")
     return faults or _faults_within(manifest)
 
 
@@ -110,6 +122,7 @@ def _faults_within(manifest: Mapping[str, Any]) -> list[str]:
     if not _VERSION.match(manifest["version"]):
         faults.append(f"version {manifest['version']!r} is not of the form 1.2.3")
     faults += [f"this version knows no hook {hook!r}" for hook in manifest.get("hooks", ()) if hook not in HOOKS]
+    faults += [f"depends_on: {text!r} names no plugin" for text in manifest.get("depends_on", ()) if not _DEPENDENCY.match(text)]
     for command in manifest.get("commands", ()):
         if not isinstance(command.get("name"), str) or not _WORD.match(command["name"]):
             faults.append(f"command {command.get('name')!r} is no word of lower-case letters, digits and hyphens")

@@ -8,7 +8,7 @@ from typing import Any
 
 from nself_core import __version__
 
-_NAME = re.compile(r"(?:[a-z0-9-]+/)?([a-z0-9-]+)")
+_NAME = re.compile(r"(?:[a-z0-9.-]+/)?([a-z0-9-]+)")
 
 
 def unfit(manifest: Mapping[str, Any]) -> str:

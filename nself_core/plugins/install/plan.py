@@ -221,6 +221,8 @@ def check_name(release: Release, before: Release | None) -> None:
         raise UserError(
             f"{release.full_name} is refused: names that begin with {OUR_PREFIX!r} are nself's own", code="plugin-name"
         )
+    if release.tier == "core":
+        raise UserError(f"{release.full_name} is refused: the tier core is that of nself's own plugins", code="plugin-name")
     if release.name in BY_WORD and release.publisher != OURS:
         raise UserError(f"{release.full_name} is refused: {release.name} is a command of nself", code="plugin-name")
     if before is not None and before.publisher != release.publisher:

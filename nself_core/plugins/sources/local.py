@@ -12,7 +12,7 @@ from typing import Any
 
 from hookspecs.errors import UserError
 from nself_core.plugins.install.unpack import PACKAGE, UnpackError, unpack
-from nself_core.plugins.manifest import MANIFEST, ManifestError, read
+from nself_core.plugins.manifest import MANIFEST, ManifestError, check_whole, read
 from nself_core.plugins.sources.model import Progress, Release
 
 #: Bytes of a wheel that is taken at all.
@@ -31,7 +31,7 @@ class WheelSource:
                 raise UserError(f"it is larger than {MAX_WHEEL // 1_000_000} MB", where=str(wheel), code="plugin-wheel")
             shutil.copyfile(wheel, self._copy)
             folder = unpack(self._copy, staging / f"look-{wheel.name}")
-            manifest = read(str(folder / MANIFEST))
+            manifest = _manifest(folder)
         except (UnpackError, ManifestError) as error:
             raise UserError(f"the wheel is refused: {error}", where=str(wheel), code="plugin-wheel") from None
         self.release = _release(self.name, manifest, str(self._copy), self._copy)
@@ -87,7 +87,7 @@ class FolderSource:
     def __init__(self, folder: Path) -> None:
         self.folder = package_folder(folder)
         try:
-            manifest = read(str(self.folder / MANIFEST))
+            manifest = _manifest(self.folder)
         except ManifestError as error:
             raise UserError(f"the folder is refused: {error}", where=str(folder), code="plugin-folder") from None
         self.release = _release(self.name, manifest, str(self.folder), None)
@@ -100,6 +100,12 @@ class FolderSource:
 
     def download(self, release: Release, into: Path, progress: Progress) -> Path:
         return self.folder
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    manifest = read(str(folder / MANIFEST))
+    check_whole(manifest)
+    return manifest
 
 
 def _release(registry: str, manifest: Mapping[str, Any], file: str, wheel: Path | None) -> Release:

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from hookspecs.errors import UserError
 from nself_core.plugins.manifest import is_name
 
-_NAMED = re.compile(r"(?:(?P<publisher>[a-z0-9-]+)/)?(?P<name>[a-z0-9-]+)(?P<range>(?:\s*(?:[<>=!~]=|[<>]).*)?)\Z")
+_NAMED = re.compile(r"(?:(?P<publisher>[a-z0-9.-]+)/)?(?P<name>[a-z0-9-]+)(?P<range>(?:\s*(?:[<>=!~]=|[<>]).*)?)\Z")
 _PYPI = re.compile(r"(?P<name>nself[-_.]plugin[-_.][A-Za-z0-9._-]+?)(?P<range>(?:\s*(?:[<>=!~]=|[<>]).*)?)\Z")
 
 

@@ -4,107 +4,120 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
+import shutil
+import signal
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from nself_core.plugins.install.removal import uninstall
+from nself_core.plugins.install.transaction import rollback
 from nself_core.plugins.model import State
-from tests.conftest import Nself
-from tests.plugin_wheels import ACME, wheel
 
-RUN = """
-import os, sys
-from nself_core.cli.main import main
+from .conftest import Room, Silent
 
-stop, seen = int(sys.argv[1]), 0
-real = {name: getattr(os, name) for name in ("rename", "replace", "mkdir", "symlink", "unlink", "rmdir", "open")}
+#: What changes the disk; the child kills itself before the n-th of these below the home or the project.
+CHANGES = ("rename", "replace", "mkdir", "symlink", "unlink", "rmdir", "open", "chmod")
 
 
-def counted(name):
-    def call(*arguments, **options):
-        global seen
-        place = str(arguments[0])
-        writes = name != "open" or (len(arguments) > 1 and arguments[1] & (os.O_WRONLY | os.O_RDWR))
-        if writes and (os.environ["NSELF_HOME"] in place or os.getcwd() in place):
-            seen += 1
-            if seen == stop:
-                os.kill(os.getpid(), 9)
-        return real[name](*arguments, **options)
-
-    return call
-
-
-for name in real:
-    setattr(os, name, counted(name))
-code = main(sys.argv[2:])
-print("steps", seen, file=sys.stderr)
-sys.exit(code)
-"""
+def killed_before(step: int, room: Room, action: Callable[[], object]) -> bool:
+    """Run ``action`` in a process that ends by SIGKILL before its ``step``-th change; whether it was killed."""
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            _count(step, (str(room.home), str(room.project)))
+            action()
+            code = 0
+        finally:
+            os._exit(code)
+    status = os.waitpid(child, 0)[1]
+    if os.WIFSIGNALED(status):
+        assert os.WTERMSIG(status) == signal.SIGKILL
+        return True
+    assert os.WEXITSTATUS(status) == 0, "the action failed by itself"
+    return False
 
 
-class Killer:
-    """Runs nself so that it kills itself before its n-th change of the disk."""
+def _count(stop: int, places: tuple[str, ...]) -> None:
+    seen = 0
 
-    def __init__(self, nself: Nself) -> None:
-        self.nself = nself
+    def counted(real: Callable[..., Any], name: str) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            nonlocal seen
+            writes = name != "open" or (len(arguments) > 1 and arguments[1] & (os.O_WRONLY | os.O_RDWR))
+            if writes and any(str(argument).startswith(places) for argument in arguments[:2]):
+                seen += 1
+                if seen == stop:
+                    os.kill(os.getpid(), signal.SIGKILL)
+            return real(*arguments, **options)
 
-    def __call__(self, stop: int, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-c", RUN, str(stop), *arguments],
-            cwd=self.nself.folder, env={**os.environ, **self.nself.environ}, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        return call
+
+    for name in CHANGES:
+        setattr(os, name, counted(getattr(os, name), name))
 
 
-def seen(nself: Nself) -> tuple[dict[str, tuple[str, str, bool]], dict[str, str]]:
-    """What a next run finds: state of each plugin that is there, and what the project enables."""
-    entries = json.loads(nself("plugin", "list", "--others", "--json").stdout)
-    lock = nself.folder / "plugins.lock"
+def seen(room: Room) -> dict[str, str]:
+    """What a next run finds; each plugin that is there must be whole, and enabled exactly where it is there."""
+    entries = room.open().known()
+    for entry in entries:
+        assert (entry.state, entry.usable) == (State.SIGNED, True), entry
+    lock = room.project / "plugins.lock"
     pins = json.loads(lock.read_text())["plugins"] if lock.exists() else {}
-    return (
-        {one["name"]: (one["version"], one["state"], one["in_use"]) for one in entries},
-        {name: pin["version"] for name, pin in pins.items() if pin["enabled"]},
-    )
+    versions = {entry.name: entry.version for entry in entries}
+    assert {name: pin["version"] for name, pin in pins.items() if pin["enabled"]} == versions
+    assert not (room.home / "plugins.pending.json").exists()
+    return versions
+
+
+ACTIONS: dict[str, tuple[dict[str, str], dict[str, str]]] = {
+    "install": ({}, {"one": "1.0.0", "two": "1.0.0"}),
+    "update": ({"one": "1.0.0", "two": "1.0.0"}, {"one": "2.0.0", "two": "2.0.0"}),
+    "rollback": ({"one": "2.0.0", "two": "2.0.0"}, {"one": "1.0.0", "two": "2.0.0"}),
+    "uninstall": ({"one": "1.0.0", "two": "1.0.0"}, {"one": "1.0.0"}),
+}
 
 
 @pytest.mark.slow
-def test_killed_at_every_step_of_an_installation_and_an_update(nself: Nself, tmp_path: Path) -> None:
-    from nself_core.plugins.publishers import Publishers
-
-    home = Path(os.environ["NSELF_HOME"])
-    (nself.folder / ".env").write_text("")
-    Publishers(home).add("acme", ACME.public)
-    first = [str(wheel(tmp_path / "first", name)) for name in ("one", "two")]
-    second = [str(wheel(tmp_path / "second", name, "2.0.0")) for name in ("one", "two")]
-    killed = Killer(nself)
-    for wheels, before, version in ((first, None, "1.0.0"), (second, "1.0.0", "2.0.0")):
-        stop, outcomes = 1, set()
-        while True:
-            done = killed(stop, "plugin", "install", *wheels)
-            plugins, enabled = seen(nself)
-            versions = {name: plugins[name][0] for name in plugins}
-            whole = [dict.fromkeys(("one", "two"), each) if each else {} for each in (before, version)]
-            assert versions in whole, (stop, versions)
-            assert all(state == State.SIGNED and used for _, state, used in plugins.values()), (stop, plugins)
-            assert enabled == versions, (stop, enabled, versions)
-            assert not (home / "plugins.pending.json").exists()
-            outcomes.add(versions.get("one"))
-            if done.returncode == 0:
-                break
-            assert done.returncode == -9, done.stderr
-            if versions.get("one") == version:  # it counted already: start again from before
-                restore(nself, before, first)
-            stop += 1 if stop < 30 else 7
-        assert outcomes == {before, version}
-        assert stop > 15
-    assert nself("plugin", "verify").returncode == 0
-    staging = home / "store" / ".staging"
-    assert not staging.exists() or not list(staging.iterdir())
-
-
-def restore(nself: Nself, before: str | None, wheels: list[str]) -> None:
+@pytest.mark.parametrize("action", ACTIONS)
+def test_killed_before_every_change_of_the_disk(room: Room, tmp_path: Path, action: str) -> None:
+    before, after = ACTIONS[action]
     for name in ("one", "two"):
-        nself("plugin", "uninstall", name)
+        room.offer(name, depends_on=["one"] if name == "two" else [])
     if before:
-        nself("plugin", "install", *wheels)
+        room.install("two")
+    for name in ("one", "two"):
+        room.offer(name, "2.0.0", depends_on=["one"] if name == "two" else [])
+    if "2.0.0" in before.values():
+        room.install("one", "two", renew=True)
+    elif action == "install":
+        after = {"one": "2.0.0", "two": "2.0.0"}
+    assert seen(room) == before
+    saved = tmp_path / "saved"
+    for base in (room.home, room.project):
+        shutil.copytree(base, saved / base.name, symlinks=True)
+    actions: dict[str, Callable[[], object]] = {
+        "install": lambda: room.install("two"),
+        "update": lambda: room.install("one", "two", renew=True),
+        "rollback": lambda: rollback(room.home, room.project, "one", None, Silent()),
+        "uninstall": lambda: uninstall(room.home, room.project, "two", drop=None, say=print),
+    }
+    step, outcomes = 1, []
+    while killed_before(step, room, actions[action]):
+        found = seen(room)
+        assert found in (before, after), (step, found)
+        outcomes.append(found == after)
+        room.install("two" if action != "uninstall" else "one")  # the next command finds nothing in its way
+        for base in (room.home, room.project):
+            shutil.rmtree(base)
+            shutil.copytree(saved / base.name, base, symlinks=True)
+        step += 1 if True in outcomes or action == "rollback" else 2
+    assert seen(room) == after
+    assert outcomes == sorted(outcomes), "there is one moment from which it counts"
+    assert {True, False} == set(outcomes)
+    assert step > 10
+    staging = room.store.folder / ".staging"
+    assert not staging.exists() or not list(staging.iterdir())

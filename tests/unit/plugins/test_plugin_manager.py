@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -175,10 +176,20 @@ def test_data_alone_contributes_services_and_migrations(site: Site, make_project
     ]
 
 
-def test_a_service_that_is_none_is_an_error_with_the_plugins_name(site: Site, make_project: Any) -> None:
+def test_a_service_that_is_none_is_an_error_with_the_plugins_name(site: Site, make_project: Any, tmp_path: Path) -> None:
     site.add("data", services=[{"name": "data", "immage": "x"}])
-    with pytest.raises(UserError, match=r"plugin data failed in contribute_services.*immage"):
-        site.allow("data").contribute_services(make_project)
+    with pytest.raises(UserError, match="manifest of plugin data is not valid") as caught:
+        site.allow("data")
+    assert "immage" in caught.value.findings[0].where
+    folder = tmp_path / "linked"  # nothing is checked of a folder that changes at will
+    folder.mkdir()
+    service = {"name": "mine", "version": "1.0.0", "summary": "x", "services": [{"name": "data", "immage": "x"}]}
+    (folder / "plugin.json").write_text(json.dumps(service))
+    (site.home / "plugins").mkdir(parents=True)
+    (site.home / "plugins" / "mine").symlink_to(folder)
+    (site.project / "plugins.lock").write_text('{"plugins": {"mine": {"enabled": true, "version": "1.0.0", "hash": ""}}}')
+    with pytest.raises(UserError, match=r"plugin mine failed in contribute_services.*immage"):
+        site.open().contribute_services(make_project)
 
 
 def test_every_hook_has_its_method(site: Site, make_project: Any) -> None:
