@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from . import naive
+from .naive import Row
 from .servers import Engine, running_engine, running_postgres
 
 pytestmark = pytest.mark.slow
@@ -21,12 +23,6 @@ VALUES = {
     "boolean": st.none() | st.booleans(),
 }
 ROW = st.fixed_dictionaries({name: VALUES[kind] for name, kind in COLUMNS.items()} | {"parent": st.none() | st.integers(1, 4)})
-COMPARE = {
-    "_eq": lambda x, y: x == y,
-    "_neq": lambda x, y: x != y,
-    "_gt": lambda x, y: x > y,
-    "_lte": lambda x, y: x <= y,
-}
 
 
 @st.composite
@@ -39,7 +35,7 @@ def leaf(draw: Any) -> dict[str, Any]:
         return {name: {"_is_null": draw(st.booleans())}}
     if choice == 1:
         return {name: {draw(st.sampled_from(["_in", "_nin"])): draw(st.lists(value, max_size=3))}}
-    operators = ["_eq", "_neq"] if kind != "int" else sorted(COMPARE)
+    operators = ["_eq", "_neq"] if kind != "int" else sorted(naive.COMPARE)
     return {name: {draw(st.sampled_from(operators)): draw(value)}}
 
 
@@ -56,46 +52,15 @@ CONDITION = st.recursive(
 )
 
 
-def holds(condition: dict[str, Any], row: dict[str, Any], rows: list[dict[str, Any]], visible: Any) -> bool | None:
-    """Three-valued logic, as SQL has it. `visible` says which related rows count."""
-    verdict: bool | None = True
-    for key, value in condition.items():
-        verdict = both(verdict, part(key, value, row, rows, visible))
-    return verdict
+def holds(condition: dict[str, Any], row: Row, rows: list[Row], visible: Callable[[Row], bool]) -> bool | None:
+    """`visible` says which related rows count."""
 
+    def near(name: str, one: Row) -> list[Row] | None:
+        if name == "up":
+            return [other for other in rows if other["id"] == one["parent"] and visible(other)]
+        return [other for other in rows if other["parent"] == one["id"] and visible(other)] if name == "down" else None
 
-def both(one: bool | None, two: bool | None) -> bool | None:
-    return False if one is False or two is False else None if one is None or two is None else True
-
-
-def part(key: str, value: Any, row: dict[str, Any], rows: list[dict[str, Any]], visible: Any) -> bool | None:
-    if key == "_and":
-        result: bool | None = True
-        for item in value:
-            result = both(result, holds(item, row, rows, visible))
-        return result
-    if key == "_or":
-        found = [holds(item, row, rows, visible) for item in value]
-        return True if True in found else None if None in found else False
-    if key == "_not":
-        inner = holds(value, row, rows, visible)
-        return None if inner is None else not inner
-    if key in ("up", "down"):
-        near = [o for o in rows if (o["id"] == row["parent"] if key == "up" else o["parent"] == row["id"])]
-        return any(visible(o) and holds(value, o, rows, visible) is True for o in near)
-    ((operator, operand),) = value.items()
-    cell = row[key]
-    if operator == "_is_null":
-        return (cell is None) is operand
-    if operator == "_in" and not operand:
-        return False
-    if operator == "_nin" and not operand:
-        return True
-    if cell is None:
-        return None
-    if operator in ("_in", "_nin"):
-        return (cell in operand) is (operator == "_in")
-    return COMPARE[operator](cell, operand)
+    return naive.holds(condition, row, near)
 
 
 @pytest.fixture(scope="module")

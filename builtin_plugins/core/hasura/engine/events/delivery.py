@@ -9,6 +9,7 @@ import orjson
 
 from ..errors import EngineError
 from ..remote.actions import expand, header_list
+from ..remote.transform import Request, transformed
 
 if TYPE_CHECKING:
     from ..http.app import App
@@ -48,7 +49,10 @@ async def deliver(app: App, spec: dict[str, Any], payload: Any, timeout: float) 
     request = {"payload": payload, "headers": [], "version": "2"}
     try:
         headers |= header_list(spec.get("headers"), app.config.environ)
-        reply = await app.http.post(target(app, spec), content=orjson.dumps(payload), headers=headers, timeout=timeout)
+        session = ((payload.get("event") or {}).get("session_variables") or {}) if isinstance(payload, dict) else {}
+        plain = Request("POST", target(app, spec), headers, orjson.dumps(payload))
+        sent = transformed(spec.get("request_transform"), plain, payload, session)
+        reply = await app.http.request(sent.method, sent.url, content=sent.body, headers=sent.headers, timeout=timeout)
     except Exception as error:
         message = {"type": "client_error", "data": {"message": f"{type(error).__name__}: {error}"}, "version": "2"}
         return Verdict(None, orjson.dumps(request).decode(), orjson.dumps(message).decode(), None)

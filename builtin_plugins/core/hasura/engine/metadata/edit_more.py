@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from ..errors import EngineError
+from ..remote.transform import check
 from .edit import EDITS, Edit, drop, edit, kept, put, table_entry
 
 #: What with its prefix and operation is no longer than a name of PostgreSQL may be.
@@ -63,6 +64,7 @@ def create_event_trigger(document: dict[str, Any], args: dict[str, Any]) -> None
         headers=args.get("headers"),
         request_transform=args.get("request_transform"),
     )
+    check(made.get("request_transform"))
     if not made.get("webhook") and not made.get("webhook_from_env"):
         raise EngineError("parse-failed", "a webhook or webhook_from_env is needed", "$.args")
     put(
@@ -89,6 +91,7 @@ def create_cron_trigger(document: dict[str, Any], args: dict[str, Any]) -> None:
 
     if not croniter.is_valid(args.get("schedule", "")):
         raise EngineError("parse-failed", f"not a cron expression: {args.get('schedule')!r}", "$.args.schedule")
+    check(args.get("request_transform"))
     made = {key: value for key, value in args.items() if key != "replace"}
     made.setdefault("include_in_metadata", True)
     triggers = document.setdefault("cron_triggers", [])
@@ -104,6 +107,8 @@ def delete_cron_trigger(document: dict[str, Any], args: dict[str, Any]) -> None:
 @edit("create_action")
 def create_action(document: dict[str, Any], args: dict[str, Any]) -> None:
     """A root field answered by a webhook."""
+    check(args["definition"].get("request_transform"))
+    check(args["definition"].get("response_transform"))
     made = {"name": args["name"], "definition": args["definition"]} | kept(comment=args.get("comment"))
     put(document.setdefault("actions", []), "name", made, f'action "{args["name"]}"')
 
@@ -111,6 +116,8 @@ def create_action(document: dict[str, Any], args: dict[str, Any]) -> None:
 @edit("update_action")
 def update_action(document: dict[str, Any], args: dict[str, Any]) -> None:
     """Change an action, keeping its permissions."""
+    check(args["definition"].get("request_transform"))
+    check(args["definition"].get("response_transform"))
     for known in document.get("actions") or ():
         if known["name"] == args["name"]:
             known["definition"] = args["definition"]

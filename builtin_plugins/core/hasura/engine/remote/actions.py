@@ -10,6 +10,7 @@ import orjson
 
 from ..compiler.values import dumps, literal_value
 from ..errors import EngineError, validation
+from .transform import Request, response_transformed, transformed
 
 if TYPE_CHECKING:
     from ..http.app import App
@@ -93,8 +94,13 @@ async def call_webhook(app: App, action: dict[str, Any], payload: dict[str, Any]
         sent |= {name: value for name, value in headers.items() if name in FORWARDED or name.startswith("x-")}
         sent.pop("x-hasura-admin-secret", None)
     sent |= header_list(definition.get("headers"), app.config.environ)
+    session = payload["session_variables"]
+    plain = Request("POST", url, sent, dumps(payload).encode())
+    request = transformed(definition.get("request_transform"), plain, payload, session)
     try:
-        reply = await app.http.post(url, content=dumps(payload), headers=sent, timeout=definition.get("timeout") or 30)
+        reply = await app.http.request(
+            request.method, request.url, content=request.body, headers=request.headers, timeout=definition.get("timeout") or 30
+        )
     except Exception as error:
         raise EngineError("unexpected", f"http exception when calling webhook: {type(error).__name__}", "$", 500) from None
     try:
@@ -102,7 +108,7 @@ async def call_webhook(app: App, action: dict[str, Any], payload: dict[str, Any]
     except orjson.JSONDecodeError:
         raise EngineError("unexpected", "not a valid json response from webhook", "$", 500) from None
     if 200 <= reply.status_code < 300:
-        return body
+        return response_transformed(definition.get("response_transform"), body, payload, session)
     if 400 <= reply.status_code < 500 and isinstance(body, dict) and isinstance(body.get("message"), str):
         extensions = body.get("extensions") if isinstance(body.get("extensions"), dict) else {}
         code = extensions.get("code") or body.get("code") or "unexpected"

@@ -15,6 +15,7 @@ from ..schema.introspect.roots import graphql_schema
 from ..schema.roles import role_schema
 from . import api as _api  # noqa: F401 - registers its commands
 from .actions import run_action
+from .deep import deeply
 from .schemas import RemoteSchemas
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Outside:
     async def _one(self, part: Part, variables: dict[str, Any], operation: str) -> bytes:
         kind, *rest = part.outside
         if kind == "introspection":
-            return self._introspect(rest[0], variables)
+            return await self._introspect(rest[0], variables)
         if kind == "action":
             return await run_action(self.app, rest[0], rest[1], variables, REQUEST.get(), operation)
         if kind == "remote":
@@ -65,15 +66,14 @@ class Outside:
                     fields.setdefault(name, field)
         return found
 
-    def _introspect(self, field: Any, variables: dict[str, Any]) -> bytes:
+    async def _introspect(self, field: Any, variables: dict[str, Any]) -> bytes:
+        """Beside the loop: the schema of hundreds of tables takes seconds to build, and others wait for nothing meanwhile."""
         request = REQUEST.get()
         session = request["session"]
         document = self._document(request)
         role = role_schema(self.app.engine.schema, session.role, session.backend)
         key = ("introspection", session.role, session.backend)
-        schema = role.schema.role_cache.get(key)
-        if schema is None:
-            schema = role.schema.role_cache[key] = graphql_schema(role, self._remote_fields(session.role))
+        remote = self._remote_fields(session.role)
         node = ast.FieldNode(
             name=field.node.name,
             alias=field.node.alias,
@@ -88,7 +88,15 @@ class Outside:
             directives=(),
             selection_set=ast.SelectionSetNode(selections=(node,)),
         )
-        result = execute(schema, DocumentNode(definitions=(operation, *document.fragments.values())), variable_values=variables)
+        asked = DocumentNode(definitions=(operation, *document.fragments.values()))
+
+        def answer() -> Any:
+            schema = role.schema.role_cache.get(key)
+            if schema is None:
+                schema = role.schema.role_cache[key] = graphql_schema(role, remote)
+            return execute(schema, asked, variable_values=variables)
+
+        result = await deeply(answer)
         if result.errors:
             raise EngineError("validation-failed", result.errors[0].message, f"$.selectionSet.{field.name}")
         return orjson.dumps((result.data or {}).get(field.alias))

@@ -1,0 +1,410 @@
+"""Random schemas, permissions and operations of a role: the answer is that of a naive evaluation, or a refusal exactly where
+the operation uses what the role may not; mutations change what they may and nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from websockets.sync.client import connect
+
+from .naive import Row, holds, ordered
+from .servers import SECRET, Engine, running_engine, running_postgres
+
+pytestmark = pytest.mark.slow
+
+KINDS = {"int": st.none() | st.integers(-2, 2), "boolean": st.none() | st.booleans()}
+NAMES = ("a", "b", "c")
+ROLE = "r"
+#: A found example is not made smaller: each trial makes a schema in a live database.
+PROPERTY = settings(
+    max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate]
+)
+
+
+def given_or_null(draw: Any, kind: str) -> Any:
+    return draw(KINDS[kind])
+
+
+def some(draw: Any, kind: str) -> Any:
+    return draw(KINDS[kind].filter(lambda value: value is not None))
+
+
+class World:
+    """Tables in a row, each with columns of its own and a parent in the one before; `access` is what the role may do."""
+
+    def __init__(self, draw: Any) -> None:
+        self.draw = draw
+        self.columns = {
+            f"t{n}": {name: draw(st.sampled_from(sorted(KINDS))) for name in NAMES[: draw(st.integers(1, 3))]}
+            for n in range(draw(st.integers(2, 3)))
+        }
+        self.tables = list(self.columns)
+        self.rows: dict[str, list[Row]] = {}
+        for number, table in enumerate(self.tables):
+            parents = [row["id"] for row in self.rows[self.tables[number - 1]]] if number else []
+            self.rows[table] = [
+                {"id": i + 1, "parent": draw(st.sampled_from([None, *parents]))}
+                | {name: given_or_null(draw, kind) for name, kind in self.columns[table].items()}
+                for i in range(draw(st.integers(0, 4)))
+            ]
+        self.access = {table: self._permission(table) for table in self.tables}
+
+    def _permission(self, table: str) -> dict[str, Any]:
+        draw, names = self.draw, sorted(self.columns[table])
+        subset = st.lists(st.sampled_from(names), unique=True)
+        found: dict[str, Any] = {}
+        if draw(st.integers(0, 4)):
+            columns = ["id", *draw(subset)]
+            found["select"] = {
+                "columns": columns,
+                "filter": self.condition(table, 1, free=True),
+                "allow_aggregations": draw(st.booleans()),
+            }
+        if draw(st.booleans()):
+            found["insert"] = {"columns": ["id", "parent", *draw(subset)], "check": self.condition(table, 0, free=True)}
+            if draw(st.booleans()):
+                preset = draw(st.sampled_from(names))
+                found["insert"]["set"] = {preset: some(draw, self.columns[table][preset])}
+                found["insert"]["columns"] = [name for name in found["insert"]["columns"] if name != preset]
+        for kind in ("update", "delete"):
+            if draw(st.booleans()):
+                found[kind] = {"filter": self.condition(table, 0, free=True)}
+        if "update" in found:
+            found["update"] |= {"columns": draw(subset), "check": self.condition(table, 0, free=True)}
+        return found
+
+    def links(self, table: str) -> dict[str, tuple[str, bool]]:
+        """Relationship → (target, array)."""
+        number = self.tables.index(table)
+        found = {"up": (self.tables[number - 1], False)} if number else {}
+        return found | ({"down": (self.tables[number + 1], True)} if number + 1 < len(self.tables) else {})
+
+    def condition(self, table: str, depth: int, *, free: bool = False) -> dict[str, Any]:
+        """A condition; one that is `free` may be of permissions, which need not be readable by the role."""
+        draw = self.draw
+        choice = draw(st.integers(0, 6))
+        links = self.links(table)
+        if choice == 0:
+            return {}
+        if choice == 1 and depth:
+            return {draw(st.sampled_from(["_and", "_or"])): [self.condition(table, 0, free=free) for _ in range(2)]}
+        if choice == 2 and depth:
+            return {"_not": self.condition(table, depth - 1, free=free)}
+        if choice == 3 and depth and links:
+            name = draw(st.sampled_from(sorted(links)))
+            return {name: self.condition(links[name][0], depth - 1, free=free)}
+        name = draw(st.sampled_from(sorted(self.columns[table])))
+        kind = self.columns[table][name]
+        operator = draw(st.sampled_from(["_eq", "_neq", "_is_null", *(["_gt", "_lte"] if kind == "int" else [])]))
+        return {name: {operator: draw(st.booleans()) if operator == "_is_null" else some(draw, kind)}}
+
+    # what a naive evaluation needs ---------------------------------------------------------------
+
+    def near(self, name: str, row: Row, table: str, *, role: bool) -> list[tuple[str, Row]] | None:
+        link = self.links(table).get(name)
+        if link is None:
+            return None
+        target, array = link
+        found = [o for o in self.rows[target] if (o["parent"] == row["id"] if array else o["id"] == row["parent"])]
+        return [(target, other) for other in found if not role or self.visible(target, other)]
+
+    def satisfies(self, table: str, condition: dict[str, Any], row: Row, *, role: bool) -> bool:
+        """Conditions carry their table along, since a row does not know its own."""
+
+        def near(name: str, marked: Row) -> list[Row] | None:
+            found = self.near(name, marked, marked["#"], role=role)
+            return None if found is None else [other | {"#": target} for target, other in found]
+
+        return holds(condition, row | {"#": table}, near) is True
+
+    def visible(self, table: str, row: Row) -> bool:
+        rule = self.access[table].get("select")
+        return rule is not None and self.satisfies(table, rule["filter"], row, role=False)
+
+    def readable(self, table: str, name: str) -> bool:
+        return name in self.access[table].get("select", {}).get("columns", ())
+
+    def usable(self, table: str, condition: dict[str, Any]) -> bool:
+        """Whether the role may name all that a condition names."""
+        for key, value in condition.items():
+            if key in ("_and", "_or"):
+                fine = all(self.usable(table, item) for item in value)
+            elif key == "_not":
+                fine = self.usable(table, value)
+            elif key in self.links(table):
+                target = self.links(table)[key][0]
+                fine = "select" in self.access[target] and self.usable(target, value)
+            else:
+                fine = self.readable(table, key)
+            if not fine:
+                return False
+        return True
+
+
+def sql_of(world: World) -> str:
+    made = ["DROP SCHEMA public CASCADE; CREATE SCHEMA public;"]
+    for number, table in enumerate(world.tables):
+        columns = "".join(f", {name} {kind}" for name, kind in world.columns[table].items())
+        reference = f" REFERENCES {world.tables[number - 1]}" if number else ""
+        made.append(f"CREATE TABLE {table} (id int PRIMARY KEY, parent int{reference}{columns});")
+        for row in world.rows[table]:
+            cells = ", ".join("NULL" if value is None else str(value) for value in row.values())
+            made.append(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({cells});")
+    return "\n".join(made)
+
+
+def metadata_of(world: World) -> dict[str, Any]:
+    tables = []
+    for number, table in enumerate(world.tables):
+        entry: dict[str, Any] = {"table": {"schema": "public", "name": table}}
+        if number:
+            entry["object_relationships"] = [{"name": "up", "using": {"foreign_key_constraint_on": "parent"}}]
+        if number + 1 < len(world.tables):
+            child = {"schema": "public", "name": world.tables[number + 1]}
+            using = {"foreign_key_constraint_on": {"table": child, "column": "parent"}}
+            entry["array_relationships"] = [{"name": "down", "using": using}]
+        for kind, permission in world.access[table].items():
+            entry[f"{kind}_permissions"] = [{"role": ROLE, "permission": permission}]
+        tables.append(entry)
+    source = {"name": "default", "kind": "postgres", "tables": tables}
+    return {"version": 3, "sources": [source | {"configuration": {"connection_info": {"database_url": {"from_env": "X"}}}}]}
+
+
+def literal(value: Any) -> str:
+    """A value as GraphQL writes it."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {literal(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(literal, value)) + "]"
+    return json.dumps(value)
+
+
+@pytest.fixture(scope="module")
+def playground() -> Iterator[Engine]:
+    with running_postgres() as server, running_engine(server.url, X=server.url) as engine:
+        yield engine
+
+
+def install(engine: Engine, world: World) -> None:
+    engine.meta("clear_metadata", {})
+    engine.sql(sql_of(world))
+    done = engine.meta("replace_metadata", metadata_of(world))
+    assert done.status_code == 200, done.text
+
+
+def stored(engine: Engine, world: World) -> dict[str, list[Row]]:
+    """What the tables hold, read as the admin."""
+    parts = " ".join(f"{t}(order_by: {{id: asc}}) {{ id parent {' '.join(world.columns[t])} }}" for t in world.tables)
+    return engine.ask("{ " + parts + " }")["data"]
+
+
+class Query:
+    """One random selection: its text, whether the role may ask it, and what a naive evaluation answers."""
+
+    def __init__(self, world: World, table: str, depth: int) -> None:
+        draw, self.world, self.table = world.draw, world, table
+        self.names = draw(st.lists(st.sampled_from(["id", *sorted(world.columns[table])]), min_size=1, unique=True))
+        self.where = world.condition(table, 2)
+        self.order = draw(st.sampled_from([None, *sorted(world.columns[table])]))
+        self.direction = draw(st.sampled_from(["asc", "desc"]))
+        self.through = draw(st.booleans()) and "up" in world.links(table)
+        self.limit = draw(st.none() | st.integers(0, 3))
+        self.aggregate = draw(st.integers(0, 3)) == 0
+        self.inner: dict[str, Query] = {}
+        if depth:
+            for name, (target, _) in world.links(table).items():
+                if draw(st.booleans()):
+                    self.inner[name] = Query(world, target, depth - 1)
+        parent = world.links(table)["up"][0] if self.through else table
+        self.order_column = draw(st.sampled_from(sorted(world.columns[parent]))) if self.through else self.order
+
+    def arguments(self) -> str:
+        keys = []
+        if self.order_column is not None:
+            inner = f"{{{self.order_column}: {self.direction}}}"
+            keys.append(f"{{up: {inner}}}" if self.through else inner)
+        limit = "" if self.limit is None else f", limit: {self.limit}"
+        return f"(where: {literal(self.where)}, order_by: [{', '.join([*keys, '{id: asc}'])}]{limit})"
+
+    def selection(self) -> str:
+        parts = list(self.names)
+        for name, query in self.inner.items():
+            array = self.world.links(self.table)[name][1]
+            parts.append(f"{name}{query.arguments() if array else ''} {{ {query.selection()} }}")
+            if array and query.aggregate:
+                parts.append(f"{name}_aggregate(where: {literal(query.where)}) {{ aggregate {{ count }} }}")
+        return " ".join(parts)
+
+    def permitted(self, *, rows: bool = True) -> bool:
+        world, table = self.world, self.table
+        if "select" not in world.access[table] or not all(world.readable(table, name) for name in self.names):
+            return False
+        if rows:
+            if not world.usable(table, self.where):
+                return False
+            if self.order_column is not None:
+                owner = world.links(table)["up"][0] if self.through else table
+                if not world.readable(owner, self.order_column):
+                    return False
+        for name, query in self.inner.items():
+            array = world.links(table)[name][1]
+            if not query.permitted(rows=array):
+                return False
+            if array and query.aggregate and not world.access[query.table]["select"]["allow_aggregations"]:
+                return False
+        return True
+
+    def matching(self, candidates: list[Row]) -> list[Row]:
+        world, table = self.world, self.table
+        return [row for row in candidates if world.visible(table, row) and world.satisfies(table, self.where, row, role=True)]
+
+    def order_value(self, row: Row) -> Any:
+        if not self.through:
+            return row[self.order_column]
+        found = self.world.near("up", row, self.table, role=True)
+        return found[0][1][self.order_column] if found else None
+
+    def answer(self, candidates: list[Row]) -> list[Row]:
+        keys = [(lambda row: row["id"], "asc")]
+        if self.order_column is not None:
+            keys.insert(0, (self.order_value, self.direction))
+        return [self.shown(row) for row in ordered(self.matching(candidates), keys)[: self.limit]]
+
+    def shown(self, row: Row) -> Row:
+        found = {name: row[name] for name in self.names}
+        for name, query in self.inner.items():
+            array = self.world.links(self.table)[name][1]
+            others = [other for _, other in self.world.near(name, row, self.table, role=True) or ()]
+            if array:
+                found[name] = query.answer(others)
+                if query.aggregate:
+                    found[f"{name}_aggregate"] = {"aggregate": {"count": len(query.matching(others))}}
+            else:
+                found[name] = query.shown(others[0]) if others else None
+        return found
+
+
+def first_event(engine: Engine, text: str) -> Any:
+    """The first message of a subscription of the role."""
+    url = engine.base.replace("http", "ws") + "/v1/graphql"
+    with connect(url, subprotocols=["graphql-transport-ws"]) as socket:
+        headers = {"x-hasura-admin-secret": SECRET, "x-hasura-role": ROLE}
+        socket.send(json.dumps({"type": "connection_init", "payload": {"headers": headers}}))
+        socket.recv()
+        socket.send(json.dumps({"type": "subscribe", "id": "1", "payload": {"query": text}}))
+        message = json.loads(socket.recv(20))
+        return message["payload"] if message["type"] == "next" else {"errors": message["payload"]}
+
+
+@PROPERTY
+@given(data=st.data())
+def test_what_a_role_reads(playground: Engine, data: Any) -> None:
+    world = World(data.draw)
+    install(playground, world)
+    for number in range(4):
+        query = Query(world, data.draw(st.sampled_from(world.tables)), 2)
+        field = f"{query.table}{query.arguments()} {{ {query.selection()} }}"
+        answer = playground.ask(f"{{ {field} }}", role=ROLE)
+        if query.permitted():
+            wanted = {"data": {query.table: query.answer(world.rows[query.table])}}
+            assert answer == wanted, field
+        else:
+            wanted = None
+            assert "errors" in answer, field
+            assert "data" not in answer
+        if number == 0:
+            event = first_event(playground, f"subscription {{ {field} }}")
+            assert event == wanted if wanted is not None else "errors" in event
+        count = playground.ask(
+            f"{{ {query.table}_aggregate(where: {literal(query.where)}) {{ aggregate {{ count }} }} }}", role=ROLE
+        )
+        rule = world.access[query.table].get("select", {})
+        if rule.get("allow_aggregations") and world.usable(query.table, query.where):
+            expected = len(query.matching(world.rows[query.table]))
+            assert count == {"data": {f"{query.table}_aggregate": {"aggregate": {"count": expected}}}}
+        else:
+            assert "errors" in count
+    shown = playground.ask("{ __schema { types { name fields { name } inputFields { name } } } }", role=ROLE)["data"]
+    kinds = {kind["name"]: kind for kind in shown["__schema"]["types"]}
+    for table in world.tables:
+        for suffix in ("", "_bool_exp", "_order_by"):
+            kind = kinds.get(table + suffix)
+            listed = {item["name"] for item in (kind["fields"] or kind["inputFields"])} if kind else set()
+            for name in world.columns[table]:
+                assert (name in listed) is world.readable(table, name) or (kind is None and not world.readable(table, name))
+
+
+@PROPERTY
+@given(data=st.data())
+def test_what_a_role_writes(playground: Engine, data: Any) -> None:
+    world, draw = World(data.draw), data.draw
+    install(playground, world)
+    table = draw(st.sampled_from(world.tables))
+    rule = world.access[table]
+    kind = draw(st.sampled_from(["insert", "update", "delete"]))
+    names = sorted(world.columns[table])
+    before = stored(playground, world)
+    assert before == world.rows
+    permission = rule.get(kind)
+    fine = permission is not None
+    if kind == "insert":
+        fresh = {"id": 50} | {
+            n: given_or_null(draw, world.columns[table][n]) for n in draw(st.lists(st.sampled_from(names), unique=True))
+        }
+        nested = None
+        child = world.links(table).get("down")
+        if child is not None and draw(st.booleans()):
+            nested = {"id": 60, "parent": 50}
+        objects = literal(fresh)[:-1] + (", down: {data: [{id: 60}]}}" if nested else "}")
+        text = f"mutation {{ insert_{table}(objects: [{objects}]) {{ affected_rows }} }}"
+        if permission is not None:
+            row = {"id": 50, "parent": None} | dict.fromkeys(names) | fresh | permission.get("set", {})
+            fine = set(fresh) <= set(permission["columns"]) and world.satisfies(table, permission["check"], row, role=False)
+            if fine:
+                world.rows[table].append(row)
+            if nested is not None and child is not None:
+                inner = world.access[child[0]].get("insert")
+                lower = nested | dict.fromkeys(world.columns[child[0]]) | (inner or {}).get("set", {})
+                fine = fine and inner is not None and world.satisfies(child[0], inner["check"], lower, role=False)
+                if fine:
+                    world.rows[child[0]].append(lower)
+    else:
+        where = world.condition(table, 0)
+        if kind == "update":
+            name = draw(st.sampled_from(names))
+            value = given_or_null(draw, world.columns[table][name])
+            text = (
+                f"mutation {{ update_{table}(where: {literal(where)}, _set: {{{name}: {literal(value)}}}) {{ affected_rows }} }}"
+            )
+        else:
+            text = f"mutation {{ delete_{table}(where: {literal(where)}) {{ affected_rows }} }}"
+        # A condition names columns, and those the role may not read it may not name either.
+        fine = fine and world.usable(table, where)
+        if fine and permission is not None:
+            touched = [
+                row
+                for row in world.rows[table]
+                if world.satisfies(table, permission["filter"], row, role=False) and world.satisfies(table, where, row, role=True)
+            ]
+            if kind == "update":
+                changed = [row | {name: value} for row in touched]
+                fine = name in permission["columns"] and all(
+                    world.satisfies(table, permission["check"], row, role=False) for row in changed
+                )
+                if fine:
+                    by_id = {row["id"]: row for row in changed}
+                    world.rows[table] = [by_id.get(row["id"], row) for row in world.rows[table]]
+            else:
+                gone = {row["id"] for row in touched}
+                child = world.links(table).get("down")
+                fine = child is None or not any(row["parent"] in gone for row in world.rows[child[0]])
+                if fine:
+                    world.rows[table] = [row for row in world.rows[table] if row["id"] not in gone]
+    answer = playground.ask(text, role=ROLE)
+    assert ("data" in answer) is fine, (text, answer)
+    assert stored(playground, world) == (world.rows if fine else before), text
