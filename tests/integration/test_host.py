@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,7 +16,9 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import OctKey
 
+from nself_core.workspace import Workspace
 from tests import plugin_home
+from tests.conftest import Nself
 from tests.native_project import NativeProject, free_ports, native_project, until
 
 pytestmark = pytest.mark.slow
@@ -213,6 +216,31 @@ def test_a_plugin_that_blocks_holds_up_no_other(stack: Stack) -> None:
     assert stack.call("GET", "/plugins/board/hello").status_code == 503
     until(lambda: stack.health()["plugins"]["board"]["status"] == "serving", 20)
     assert stack.call("GET", "/plugins/board/hello").status_code == 200
+
+
+def test_a_websocket_reaches_the_plugin_and_only_with_a_proof(stack: Stack) -> None:
+    from websockets.exceptions import InvalidStatus
+    from websockets.sync.client import connect
+
+    def reach() -> socket.socket:
+        return socket.create_connection(("127.0.0.1", stack.ports["NGINX_PORT"]), 10)
+
+    url = "ws://plugins.localhost/plugins/board/live"
+    with connect(url, sock=reach(), additional_headers=token("ada")) as live:
+        live.send("hello")
+        assert live.recv(timeout=10) == "HELLO"
+    with pytest.raises(InvalidStatus):
+        connect(url, sock=reach()).close()
+
+
+def test_status_tells_which_plugins_do_not_serve(stack: Stack) -> None:
+    Workspace.open(start=stack.project.root).record_runtime("native")
+    nself = Nself(stack.project.root)
+    said = nself("plugin", "status").stdout
+    assert "broken does not serve: failed" in said
+    assert "board" not in [line.split()[0] for line in said.splitlines() if "does not serve" in line]
+    one = json.loads(nself("plugin", "status", "board", "--json").stdout)
+    assert one["running"]["status"] == "serving"
 
 
 def test_figures_bear_the_plugins_name(stack: Stack) -> None:

@@ -145,14 +145,21 @@ def _downs(
     return found
 
 
+#: Rows of the plugin's in nself's own schemas (``nself_…``: what waits in a queue) are those with its name in a column `plugin`.
 _DROP = """\
 DO $nself$
+DECLARE
+    place regclass;
 BEGIN
     PERFORM pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = {name};
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = {name}) THEN
         DROP OWNED BY {role} CASCADE;
         DROP ROLE {role};
     END IF;
+    FOR place IN SELECT c.oid::regclass FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'plugin'
+                 WHERE c.relkind = 'r' AND starts_with(c.relnamespace::regnamespace::text, 'nself_') LOOP
+        EXECUTE format('DELETE FROM %s WHERE plugin = %L', place, {plugin});
+    END LOOP;
     DELETE FROM nself.migrations WHERE plugin = {plugin};
     DELETE FROM nself.plugins WHERE plugin = {plugin};
 END $nself$;

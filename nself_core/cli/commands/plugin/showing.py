@@ -13,6 +13,8 @@ from nself_core.cli.options import json_option
 from nself_core.cli.output import next_step, print_json, print_table, say
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from nself_core.plugins.manager import PluginManager
     from nself_core.plugins.model import PluginEntry
     from nself_core.plugins.sources.model import Release
@@ -35,9 +37,10 @@ def status(name: str | None, as_json: bool) -> None:
     entry = known_entry(opened, short(name))
     signer = opened.verdict(entry.name).signer
     origin = _origin(entry)
+    running = _running().get(entry.name) if entry.usable else None
     if as_json:
         signed = {"publisher": signer.publisher, "key": signer.key} if signer else None
-        print_json({**document(entry), "signed_by": signed, **origin})
+        print_json({**document(entry), "signed_by": signed, **origin, "running": running})
         return
     rows = [
         ("name", entry.name),
@@ -46,6 +49,7 @@ def status(name: str | None, as_json: bool) -> None:
         ("summary", entry.summary or "-"),
         ("state", state(entry) + (f" by {signer.publisher}, key {signer.key}" if signer else "")),
         ("enabled", "yes" if entry.enabled else "no"),
+        ("runs", _word(running) if running else "-"),
         ("came from", origin["registry"] or entry.source),
         ("path", entry.path or "-"),
         ("hooks", ", ".join(entry.manifest.get("hooks", ())) or "none: data alone"),
@@ -60,6 +64,18 @@ def status(name: str | None, as_json: bool) -> None:
         say(f"{'left out':<12}{entry.reason}")
     if entry.remedy:
         next_step(entry.remedy)
+
+
+def _running() -> dict[str, dict[str, Any]]:
+    from nself_core.plugins.running import health
+
+    return health(paths.find_root())
+
+
+def _word(running: Mapping[str, Any]) -> str:
+    """A plugin's health in words: ``serving (sandbox: bubblewrap)``, ``failed: it cannot be imported``."""
+    sandbox = f" (sandbox: {running['sandbox']})" if running.get("sandbox") else ""
+    return f"{running['status']}{sandbox}" + (f": {running['reason']}" if running.get("reason") else "")
 
 
 def _origin(entry: PluginEntry) -> dict[str, Any]:
@@ -84,13 +100,17 @@ def _attention(opened: PluginManager, as_json: bool) -> None:
     loose = [entry for entry in known if not entry.reason and entry.enabled and str(entry.state) in {"allowed", "development"}]
     loose = [entry for entry in loose if entry.source != "core"]
     gone = [name for name in sorted(opened.lock.pins) if opened.lock.enabled(name) and opened.find(name) is None]
+    failing = {name: one for name, one in sorted(_running().items()) if one["status"] not in {"serving", "starting"}}
     if as_json:
         print_json({
             "attention": [document(entry) for entry in entries],
             "unsigned": [document(entry) for entry in loose],
             "not_installed": gone,
+            "failing": failing,
         })  # fmt: skip
         return
+    for name, one in failing.items():
+        say(f"{name} does not serve: {_word(one)}")
     for name in gone:
         say(f"{name}: {opened.reason(name)}")
     for entry in entries:
@@ -101,7 +121,7 @@ def _attention(opened: PluginManager, as_json: bool) -> None:
         say(f"{entry.name} ({state(entry)}): loaded without a signature, as you said")
     if gone:
         next_step("nself plugin install")
-    if not entries and not gone and not loose:
+    if not entries and not gone and not loose and not failing:
         say(f"{len(known)} plugins, nothing to say against any")
 
 
