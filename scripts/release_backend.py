@@ -1,4 +1,4 @@
-"""The build backend: setuptools, and for a wheel the embedded registry and the signed list of every file.
+"""The build backend: setuptools, and for a wheel the compiled templates, the embedded registry and the signed list of every file.
 
 ``python -m build`` and ``pip wheel .`` call it (PEP 517). The release key is the file that ``NSELF_RELEASE_KEY`` names (ed25519,
 PKCS #8 in PEM). Without one a key is made for this build alone and thrown away; the program then says that it is an unofficial
@@ -59,12 +59,14 @@ def build_wheel(wheel_directory: str, config_settings: Any = None, metadata_dire
 
 
 def complete(tree: Path) -> None:
-    """Add the embedded registry, the key's public half and the signed list to an unpacked wheel."""
+    """Add the compiled templates, the embedded registry, the key's public half and the signed list to an unpacked wheel."""
+    from hookspecs.templating import compile_below
     from nself_core import release
     from nself_core.plugins.sources.building import build
     from nself_core.plugins.sources.embedded import FOLDER
     from nself_core.signed_list import hash_tree, write
 
+    compile_below(tree / "builtin_plugins")
     key, official = release_key()
     shutil.rmtree(tree / FOLDER, ignore_errors=True)
     build(ROOT / "registry", tree / FOLDER, key)

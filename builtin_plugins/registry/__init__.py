@@ -12,6 +12,6 @@ if TYPE_CHECKING:
 
 @hookimpl
 def register_commands(cli: click.Group) -> None:
-    from .operating import registry
+    from .commands import registry
 
     cli.add_command(registry)

@@ -82,7 +82,9 @@ class Settings(Model):
 
         ``{N}`` is a number from 1, any other brace a run of capitals, digits and underscores. Sorted by number, then name.
         """
-        found = [(match.groups(), entry) for name, entry in self.entries.items() if (match := match_pattern(pattern, name))]
+        start = pattern.partition("{")[0]
+        near = ((name, entry) for name, entry in self.entries.items() if name.startswith(start))
+        found = [(match.groups(), entry) for name, entry in near if (match := match_pattern(pattern, name))]
         return iter(sorted(found, key=lambda item: [(int(g), "") if g.isdigit() else (0, g) for g in item[0]]))
 
     def slots(self, pattern: str) -> list[int]:

@@ -219,3 +219,41 @@ def test_explain_tells_the_port_that_is_really_taken(write_env: Callable[[str], 
     assert "port of postgres is 5433 on this machine, as mine" in nself("build").stderr
     (row,) = json.loads(nself("explain", "services.postgres.ports", "--json").stdout)
     assert row["value"][0]["host"] == 5433
+
+
+#: Runs the command line where none of these can be imported: the libraries of the extras, which a plain installation lacks.
+WITHOUT_EXTRAS = """
+import sys
+from importlib.machinery import ModuleSpec
+
+LACKING = set(
+    "aiosmtplib aiosmtpd argon2 asyncpg authlib bcrypt croniter graphql httptools joserfc orjson prometheus_client pyotp segno"
+    " starlette uvicorn uvloop webauthn websockets".split()
+)
+
+
+class Lacking:
+    def find_spec(self, name, path=None, target=None):
+        return ModuleSpec(name, self) if name.partition(".")[0] in LACKING else None  # to look for one is allowed
+
+    def create_module(self, spec):
+        raise ModuleNotFoundError(f"No module named {spec.name!r}", name=spec.name)
+
+    def exec_module(self, module):
+        pass
+
+
+sys.meta_path.insert(0, Lacking())
+from nself_core.cli.main import main
+
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a_build_needs_none_of_the_extras(write_env: Callable[[str], Nself]) -> None:
+    nself = write_env("REDIS_ENABLED=true\nMINIO_ENABLED=true\nMAILPIT_ENABLED=true\nMONITORING_ENABLED=true\n")
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_EXTRAS, "build"], cwd=nself.folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert (nself.folder / "docker-compose.yml").exists()
