@@ -12,6 +12,6 @@ if TYPE_CHECKING:
 
 @hookimpl
 def register_commands(cli: click.Group) -> None:
-    from .commands import registry
+    from .operating import registry
 
     cli.add_command(registry)

@@ -7,15 +7,19 @@ import tempfile
 from pathlib import Path
 
 
-def write(place: Path, content: bytes) -> None:
-    """Write through a temporary file in the same folder and one rename; readable by everyone, as a registry is."""
+def write(place: Path, content: bytes, *, sync: bool = True) -> None:
+    """Write through a temporary file in the same folder and one rename; readable by everyone, as a registry is.
+
+    ``sync`` waits until it is on disk. A published tree goes without: the next publish mends what a power cut left.
+    """
     place.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=".new-", dir=place.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
         Path(name).chmod(0o644)
         Path(name).replace(place)
     except BaseException:

@@ -164,7 +164,7 @@ def _write_tree(folder: Folder, drafts: Drafts, content: Content, into: Path) ->
         if place.is_file() and place.stat().st_size == target.length:
             continue
         source = content.data[path]
-        write(place, source if isinstance(source, bytes) else source.read_bytes())
+        write(place, source if isinstance(source, bytes) else source.read_bytes(), sync=False)
         written += 1
     metadata = into / "metadata"
     for role, signed in drafts.done.items():
@@ -172,8 +172,8 @@ def _write_tree(folder: Folder, drafts: Drafts, content: Content, into: Path) ->
             written += _write_new(metadata / f"{signed.signed.version}.{role}.json", signed)
     for root in folder.roots():  # after the others: a new one may name a new key, which has signed no timestamp yet
         written += _write_new(metadata / f"{root.signed.version}.{ROOT}.json", root)
-    write(into / "root.json", folder.roots()[-1].to_bytes(_COMPACT))
-    write(metadata / "timestamp.json", drafts.done[TIMESTAMP].to_bytes(_COMPACT))
+    write(into / "root.json", folder.roots()[-1].to_bytes(_COMPACT), sync=False)
+    write(metadata / "timestamp.json", drafts.done[TIMESTAMP].to_bytes(_COMPACT), sync=False)
     return written + 1
 
 
@@ -186,5 +186,5 @@ def _write_new(place: Path, metadata: Metadata[Any]) -> int:
     data = metadata.to_bytes(_COMPACT)
     if place.is_file() and place.read_bytes() == data:
         return 0
-    write(place, data)
+    write(place, data, sync=False)
     return 1

@@ -23,6 +23,7 @@ class Files(SimpleHTTPRequestHandler):
     server_version = "nself-registry"
     sys_version = ""
     timeout = TIMEOUT
+    disable_nagle_algorithm = True  # head and body are two writes: the second would wait for the first's acknowledgement
 
     def __init__(self, *arguments: Any, tree: Path, quiet: bool, **more: Any) -> None:
         self._tree = tree

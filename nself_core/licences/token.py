@@ -19,7 +19,7 @@ from nself_core.plugins.publishers import OURS
 from nself_core.plugins.signing import SigningKey, canonical, key_id, pre_authentication_encoding
 
 PAYLOAD_TYPE = "application/vnd.nself.licence+json"
-#: The public keys that licences are signed with, one a line; a release carries it, a source checkout does not.
+#: Public keys that licences are signed with, one a line, beside the release's own: so that selling them needs not that one.
 VENDOR_KEYS = Path(__file__).with_name("vendor.pub")
 _PREFIXES = ("nself_pro_", "nself_ent_")
 
@@ -95,8 +95,12 @@ def vendor_keys(home: Path) -> Mapping[str, bytes]:
     from nself_core.plugins.trust import in_wheel
 
     if in_wheel():
+        from nself_core.release import public_key
+
+        release = public_key()
         texts = VENDOR_KEYS.read_text(encoding="utf-8").split() if VENDOR_KEYS.is_file() else []
-        return {key_id(public): public for public in map(parse_public, texts)}
+        carried = [*map(parse_public, texts), *([release] if release else [])]
+        return {key_id(public): public for public in carried}
     return own_keys(home).get(OURS, {})
 
 

@@ -207,7 +207,7 @@ async def test_two_users_change_to_one_address(harness: Harness) -> None:
     assert kept == {"new@example.com", EVE}
 
 
-@pytest.mark.parametrize("way", ["link", "code", "sign-up", "reset"])
+@pytest.mark.parametrize("way", ["link", "code", "sign-up", "reset", "ticket"])
 async def test_a_sign_up_in_advance_by_somebody_else(start, way: str) -> None:
     """Who proves the mailbox gets the account, and who signed up with the address before can no longer come in."""
     harness = await start(AUTH_EMAIL_PASSWORDLESS_ENABLED="true", AUTH_OTP_EMAIL_ENABLED="true")
@@ -218,6 +218,16 @@ async def test_a_sign_up_in_advance_by_somebody_else(start, way: str) -> None:
         code = (await harness.mail(ADA, "signin-otp"))["Subject"].split()[-1]
         answer = await harness.post("/signin/otp/email/verify", {"email": ADA, "otp": code})
         assert answer.status_code == 200
+    elif way == "ticket":
+        await harness.post("/user/password/reset", {"email": ADA})
+        ticket = query_of(link_of(await harness.mail(ADA, "password-reset")))["ticket"]
+        await harness.db.execute(
+            """INSERT INTO auth.user_security_keys (user_id, credential_id, credential_public_key)
+               SELECT id, 'x', 'x' FROM auth.users"""
+        )
+        assert (await harness.post("/user/password", {"newPassword": PASSWORD, "ticket": ticket})).json() == "OK"
+        assert (await harness.sign_in()).status_code == 200
+        assert await harness.db.fetchval("SELECT count(*) FROM auth.user_security_keys") == 0
     else:
         path, body, template = {
             "link": ("/signin/passwordless/email", {"email": ADA}, "signin-passwordless"),
@@ -252,3 +262,18 @@ async def test_codes_end_with_the_address_they_went_to(start) -> None:
     assert "refreshToken" in await harness.follow(mail)
     for address in (ADA, EVE):
         assert (await harness.post("/signin/otp/email/verify", {"email": address, "otp": code})).status_code == 400
+
+
+async def test_keys_of_an_address_look_like_those_of_none(start) -> None:
+    harness = await start(**FREE, AUTH_WEBAUTHN_ENABLED="true")
+    await harness.sign_up()
+    await harness.db.execute(
+        """INSERT INTO auth.user_security_keys (user_id, credential_id, credential_public_key, transports)
+           SELECT id, 'AAAAAAAAAAAAAAAAAAAAAA', 'x', 'internal,hybrid' FROM auth.users"""
+    )
+    known, unknown = [(await harness.post("/signin/webauthn", {"email": e})).json() for e in (ADA, EVE)]
+    assert known["allowCredentials"][0]["id"] == "AAAAAAAAAAAAAAAAAAAAAA"
+    assert set(known) == set(unknown)
+    assert [set(key) for key in known["allowCredentials"]] == [set(key) for key in unknown["allowCredentials"]]
+    again = (await harness.post("/signin/webauthn", {"email": EVE.upper()})).json()
+    assert again["allowCredentials"] == unknown["allowCredentials"]

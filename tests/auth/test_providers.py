@@ -183,6 +183,16 @@ async def test_unproven_address_is_not_linked(start, provider: OidcProvider) -> 
     assert query_of(answer.headers["location"])["error"] == "email-already-in-use"
 
 
+async def test_an_unproven_address_gets_a_mail(start, provider: OidcProvider) -> None:
+    harness = await start(**provider.variables())
+    provider.profile["email_verified"] = False
+    answer = await sign_in(harness, redirectTo=f"{CLIENT_URL}/in")
+    assert query_of(answer.headers["location"])["error"] == "unverified-user"
+    values = await harness.follow(await harness.mail("ada@example.com", "email-verify"))
+    assert "refreshToken" in values
+    assert (await session_of(harness, await sign_in(harness)))["user"]["emailVerified"] is True
+
+
 async def test_linking(start, provider: OidcProvider) -> None:
     harness = await start(**provider.variables(), AUTH_EMAIL_SIGNIN_EMAIL_VERIFIED_REQUIRED="false")
     mine = await harness.sign_up("me@example.com")

@@ -16,7 +16,7 @@ from builtin_plugins.core.auth.server.errors import TABLE, ApiError
 from builtin_plugins.core.auth.server.keys import InvalidTokenError, KeyRing
 from builtin_plugins.core.auth.server.metadata import tables
 from builtin_plugins.core.auth.server.migrate import migrations
-from builtin_plugins.core.auth.server.ratelimit import Limiter
+from builtin_plugins.core.auth.server.ratelimit import Limiter, network
 from builtin_plugins.core.auth.server.settings import SettingsError, from_environment
 
 HS256 = json.dumps({"type": "HS256", "key": "k" * 32})
@@ -204,3 +204,18 @@ def test_metadata_hides_what_secures() -> None:
             assert not {c for c in shown if c.endswith("hash") or c in ("ticket", "totp_secret", "access_token", "refresh_token")}
             assert "X-Hasura-User-Id" in json.dumps(permission["permission"]["filter"])
             assert permission["role"] == "user"
+
+
+@pytest.mark.parametrize(
+    ("address", "counted"),
+    [
+        ("203.0.113.7", "203.0.113.7"),
+        ("2001:db8:1:2::7", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:ffff:1:2:3", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("a:b", "a:b"),
+        ("-", "-"),
+    ],
+)
+def test_whom_a_limit_counts(address: str, counted: str) -> None:
+    assert network(address) == counted

@@ -187,10 +187,10 @@ def test_a_publish_that_is_cut_off_leaves_the_old_state(
 ) -> None:
     published.add(published.plugin("notes", "1.1.0"))
 
-    def write(place: Path, content: bytes) -> None:
+    def write(place: Path, content: bytes, *, sync: bool = True) -> None:
         if stop_at in str(place):
             raise KeyboardInterrupt
-        real(place, content)
+        real(place, content, sync=sync)
 
     real = publishing.write
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):

@@ -19,6 +19,8 @@ from nself_core.plugins.sources.registries import connect, connected, disconnect
 from nself_core.plugins.sources.remote import RemoteSource
 from tests.registry.operator import Operator, served
 
+pytestmark = pytest.mark.slow  # many signatures; no service is started
+
 
 def everything(source: RemoteSource, into: Path) -> list[Release]:
     """All that an installation asks of a registry."""

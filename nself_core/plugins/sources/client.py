@@ -39,7 +39,7 @@ MAX_WHEEL = 512_000_000
 
 
 def config() -> UpdaterConfig:
-    """Limits on what is read before its length is known. A catalogue of 100,000 plugins has 2,048 bins."""
+    """Limits on what is read before its length is known. A catalogue of 100,000 plugins has 256 bins."""
     return UpdaterConfig(max_delegations=64, snapshot_max_length=4_000_000, targets_max_length=8_000_000)
 
 

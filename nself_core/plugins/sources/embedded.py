@@ -73,12 +73,13 @@ def embedded_source(home: Path) -> EmbeddedSource:
     try:
         if release.is_release():
             return EmbeddedSource(release.SITE / FOLDER, release.embedded_files())
-        return _of_checkout(release.SITE / "registry", home)
     except ListError as error:
         raise _broken(release.SITE / FOLDER, str(error)) from None
+    return of_checkout(release.SITE / "registry", home)
 
 
-def _of_checkout(registry: Path, home: Path) -> EmbeddedSource:
+def of_checkout(registry: Path, home: Path) -> EmbeddedSource:
+    """The registry built from the sources below ``registry``, its list signed with this home's own key."""
     from nself_core.plugins.keys import own_keys
     from nself_core.plugins.publishers import OURS
     from nself_core.plugins.sources.building import build_for_checkout
@@ -86,7 +87,10 @@ def _of_checkout(registry: Path, home: Path) -> EmbeddedSource:
 
     folder = build_for_checkout(registry, home)
     (key,) = own_keys(home)[OURS].values()
-    return EmbeddedSource(folder, read(folder / "files.json", key).files)
+    try:
+        return EmbeddedSource(folder, read(folder / "files.json", key).files)
+    except ListError as error:
+        raise _broken(folder, str(error)) from None
 
 
 def _release(entry: Mapping[str, Any]) -> Release:
@@ -112,6 +116,6 @@ def _broken(place: Path, reason: str) -> UserError:
     return UserError(
         f"the registry that comes with nself cannot be trusted: {reason}",
         where=str(place),
-        remedy="install nself again from where you had it",
+        remedy="install nself again from where you had it; in a checkout remove this, and it is built anew",
         code="registry-embedded",
     )

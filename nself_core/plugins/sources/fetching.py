@@ -56,12 +56,14 @@ class HttpFetcher(Urllib3Fetcher):
                 if self.told is not None:
                     self.told(len(chunk))
                 yield chunk
+            response.release_conn()
         except urllib3.exceptions.TimeoutError as error:
             raise SlowRetrievalError(f"{url} stopped for {SOCKET_TIMEOUT} s") from error
         except urllib3.exceptions.HTTPError as error:
             raise DownloadError(f"{url} broke off: {error}") from error
         finally:
-            response.close()
+            if response.connection is not None:  # not read to its end: what is left would be taken for the next answer
+                response.close()
 
 
 class FolderFetcher(FetcherInterface):

@@ -134,24 +134,28 @@ async def request_options(
     return options_to_json_dict(made)
 
 
-async def descriptors(service: Service, user_id: UUID) -> list[PublicKeyCredentialDescriptor]:
-    """The user's keys as options name them."""
+async def descriptors(service: Service, user_id: UUID, *, hints: bool = True) -> list[PublicKeyCredentialDescriptor]:
+    """The user's keys as options name them, with `hints` how each is reached."""
     rows = await service.pool.fetch(
         "SELECT credential_id, transports FROM auth.user_security_keys WHERE user_id = $1 ORDER BY id", user_id
     )
     return [
         PublicKeyCredentialDescriptor(
             id=base64url_to_bytes(row["credential_id"]),
-            transports=[AuthenticatorTransport(t) for t in row["transports"].split(",") if t in _TRANSPORTS] or None,
+            transports=[AuthenticatorTransport(t) for t in row["transports"].split(",") if hints and t in _TRANSPORTS] or None,
         )
         for row in rows
     ]
 
 
 def decoy(service: Service, email: str) -> list[PublicKeyCredentialDescriptor]:
-    """What an unknown address is answered with: a key that looks like one, the same one every time."""
+    """What an unknown address is answered with: a key that looks like one, the same one every time.
+
+    Its length is one of those that usual authenticators give.
+    """
     secret = hashlib.sha256(b"nself webauthn decoy\0" + service.settings.jwt_secret.encode()).digest()
-    return [PublicKeyCredentialDescriptor(id=hmac.digest(secret, email.lower().encode(), "sha256"))]
+    made = hmac.digest(secret, email.lower().encode(), "sha512")
+    return [PublicKeyCredentialDescriptor(id=made[: (16, 20, 32, 48)[made[-1] % 4]])]
 
 
 def _json(credential: Credential) -> dict[str, Any]:

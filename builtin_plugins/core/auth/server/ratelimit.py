@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -42,6 +43,16 @@ class Limiter:
         return (1 - bucket.tokens) / self._rate
 
 
+def network(address: str) -> str:
+    """Whom an address stands for: an IPv6 one for its /64, which is what one customer gets and may choose from freely."""
+    if ":" not in address:
+        return address
+    try:
+        return str(ipaddress.IPv6Network((address.partition("%")[0], 64), strict=False))
+    except ValueError:
+        return address
+
+
 class Limits:
     """All groups of AUTH_RATE_LIMIT_*."""
 
@@ -60,6 +71,7 @@ class Limits:
         """The seconds to wait before this caller may use a route of these groups; 0 when it may now."""
         if not self._enabled:
             return 0
+        caller = network(caller)
         return max(
             self._groups[group].take("*" if group == "email" and self._email_is_global else caller)
             for group in ("global", *groups)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import asyncpg
 from pydantic import TypeAdapter, ValidationError
 
-from .. import signup, tickets, users
+from .. import linkmail, signup, tickets, users
 from ..errors import ApiError
 from ..models import Email, SignUpOptions
 from ..service import Service
@@ -38,6 +38,10 @@ async def sign_in(
         else:
             user = await _by_email(conn, identity) or await _create(service, conn, identity, options)
             await _link(conn, user, provider, identity, tokens)
+            if user.email and not user.email_verified and service.settings.email_verified_required:
+                target = signup.redirect_target(service.settings, options)
+                await linkmail.send(service, conn, user, tickets.VERIFY_EMAIL, target)
+    service.outbox.notify()
     if user is None:
         raise ApiError("internal-server-error")
     if user.disabled:

@@ -104,6 +104,8 @@ async def _whose_password(call: Call, conn: asyncpg.Connection) -> tuple[UUID, U
         user, session = await users.by_ticket(conn, ticket, consume=True), None
         if user is None:
             raise ApiError("invalid-ticket")
+        if not user.email_verified and not user.disabled:  # the ticket came by mail to the address
+            user = await signup.proven(service.settings, conn, user)
     else:
         token = bearer(call.request)
         if token is None:

@@ -1,4 +1,4 @@
-"""``nself registry``: what users of registries type, and what their operators do."""
+"""``nself registry`` for those who run one."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ import click
 from hookspecs.errors import UserError
 from hookspecs.terminal import json_option, print_json, print_table, require_yes, yes_option
 
+from .connecting import FILE, registry
+
+__all__ = ["registry"]
+
 if TYPE_CHECKING:
     from hookspecs import CatalogueEntry, CommandContext
 
     from .folder import Folder
     from .keyring import KeyRing
 
-_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _dir_option = click.option(
     "--dir", "folder", metavar="FOLDER", type=click.Path(path_type=Path, file_okay=False), default=Path(),
     help="The registry's folder, by default the working folder.",
@@ -28,109 +31,6 @@ _keys_option = click.option(
 )  # fmt: skip
 _reason_option = click.option("--reason", required=True, help="Why: users are shown it.")
 _version_argument = click.argument("version")
-
-
-@click.group(short_help="Connect to registries of plugins; make, sign, publish and serve one.")
-def registry() -> None:
-    """Connect to registries of plugins; make, sign, publish and serve one.
-
-    A registry is a folder of static files under The Update Framework: whoever serves it can neither change a plugin, nor
-    hold back news, nor roll it back unnoticed. nself comes with one of its own, which needs no network.
-
-    \b
-    Examples:
-      nself registry connect acme https://plugins.acme.example --root acme-root.json
-      nself registry init --name acme
-      nself registry add ./nself-plugin-hello
-      nself registry publish public
-    """
-
-
-# For users
-
-
-@registry.command(short_help="Install plugins from another registry too.")
-@click.argument("name")
-@click.argument("url")
-@click.option("--root", "root_file", metavar="FILE", type=_FILE,
-              help="The registry's root.json, which its operator gave you.")  # fmt: skip
-@click.option("--fingerprint", metavar="SHA256", help="Fetch root.json from the registry, and take it if it has this SHA-256.")
-@click.pass_obj
-def connect(context: CommandContext, name: str, url: str, root_file: Path | None, fingerprint: str | None) -> None:
-    """Install plugins from another registry too. URL is a web address, or a folder that holds a copy of the registry.
-
-    Everything it ever says is checked against its root.json, so take that from its operator by another way than the registry
-    itself, or compare the fingerprint. A publisher's plugins load only once you trust the publisher, too.
-
-    \b
-    Examples:
-      nself registry connect acme https://plugins.acme.example --root acme-root.json
-      nself registry connect acme https://plugins.acme.example --fingerprint 5f0c…
-    """
-    if (root_file is None) == (fingerprint is None):
-        raise UserError("give the registry's root metadata", remedy="--root FILE, or --fingerprint SHA256", exit_code=2)
-    if root_file is not None:
-        root = root_file.read_bytes()
-    else:
-        from .fetching import fetch_root
-
-        root = fetch_root(url, str(fingerprint))
-    context.plugins.connect(name, url, root)
-    click.echo(f"registry {name} is connected: {url}")
-    click.echo("next: nself plugin search", err=True)
-
-
-@registry.command(short_help="Install plugins from a registry no longer.")
-@click.argument("name")
-@click.pass_obj
-def disconnect(context: CommandContext, name: str) -> None:
-    """Install plugins from a registry no longer. What was installed from it stays, what it revoked stays revoked.
-
-    \b
-    Examples:
-      nself registry disconnect acme
-    """
-    context.plugins.disconnect(name)
-    click.echo(f"registry {name} is disconnected")
-
-
-@registry.command("list", short_help="List the registries that plugins come from.")
-@json_option
-@click.pass_obj
-def list_(context: CommandContext, as_json: bool) -> None:
-    """List the registries that plugins come from, beside the one that nself comes with.
-
-    \b
-    Examples:
-      nself registry list --json
-    """
-    found = context.plugins.registries()
-    if as_json:
-        print_json([one.model_dump() for one in found])
-        return
-    rows = [("embedded", "comes with nself", "-"), *((one.name, one.url, one.fingerprint[:16]) for one in found)]
-    print_table(("name", "address", "root"), rows)
-
-
-@registry.command(short_help="Fetch and verify the newest state of registries.")
-@click.argument("name", required=False)
-@click.pass_obj
-def refresh(context: CommandContext, name: str | None) -> None:
-    """Fetch and verify the newest state of one registry, or of all: also what they revoked.
-
-    \b
-    Examples:
-      nself registry refresh
-    """
-    names = [name] if name else [one.name for one in context.plugins.registries()]
-    for one in names:
-        fresh = context.plugins.refresh(one)
-        click.echo(f"{one}: {'up to date' if fresh else 'not reached; what is kept of it holds still'}")
-    if not names:
-        click.echo("no registry is connected beside the one that nself comes with")
-
-
-# For operators
 
 
 @registry.command(short_help="Make a registry: its keys and its root.")
@@ -165,7 +65,7 @@ def init(context: CommandContext, name: str, root_keys: tuple[str, ...], folder:
 
 @registry.command(short_help="List plugins in the registry.")
 @click.argument("plugins", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
-@click.option("--report", "reports", metavar="FILE", multiple=True, type=_FILE,
+@click.option("--report", "reports", metavar="FILE", multiple=True, type=FILE,
               help="Reports of `nself plugin check --json`: the level counts for the very files they were made of.")  # fmt: skip
 @_dir_option
 @json_option
@@ -225,7 +125,7 @@ def publisher(context: CommandContext, name: str, key: str | None, vouched: bool
 
 @registry.command(short_help="Add one signature to what waits for it.")
 @click.argument("role", required=False)
-@click.option("--key", "key_file", metavar="FILE", type=_FILE, help="A private key.")
+@click.option("--key", "key_file", metavar="FILE", type=FILE, help="A private key.")
 @_dir_option
 def sign(role: str | None, key_file: Path | None, folder: Path) -> None:
     """Add one signature to metadata that waits for it; without a role say what waits.
@@ -254,7 +154,7 @@ def sign(role: str | None, key_file: Path | None, folder: Path) -> None:
 
 @registry.command(short_help="Sign what changed and write the static files.")
 @click.argument("into", metavar="FOLDER", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--key", "key_files", metavar="FILE", multiple=True, type=_FILE,
+@click.option("--key", "key_files", metavar="FILE", multiple=True, type=FILE,
               help="A private key from elsewhere.")  # fmt: skip
 @_dir_option
 @_keys_option
@@ -319,7 +219,7 @@ def serve(tree: Path, host: str, port: int, log: bool) -> None:
 
 @registry.command(short_help="Verify a published registry as a whole.")
 @click.argument("tree", metavar="FOLDER", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option("--root", "root_file", metavar="FILE", type=_FILE,
+@click.option("--root", "root_file", metavar="FILE", type=FILE,
               help="A root.json that is trusted, in place of the tree's first.")  # fmt: skip
 @json_option
 def verify(tree: Path, root_file: Path | None, as_json: bool) -> None:
@@ -376,7 +276,7 @@ def show(folder: Path, as_json: bool) -> None:
 @click.argument("role")
 @click.option("--new-key", metavar="PUBLIC", default="", help="The new key's public half, where it lives elsewhere.")
 @click.option("--replace", "replaced", metavar="NAME", default="", help="Which of several keys goes: root-2.")
-@click.option("--key", "key_files", metavar="FILE", multiple=True, type=_FILE,
+@click.option("--key", "key_files", metavar="FILE", multiple=True, type=FILE,
               help="A root key from elsewhere, to sign the change with.")  # fmt: skip
 @_dir_option
 @_keys_option
