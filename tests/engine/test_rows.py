@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 
-from .servers import Engine
+from .servers import ROOT, Engine, Postgres
 
 pytestmark = pytest.mark.slow
 
@@ -62,3 +65,22 @@ def test_update_and_delete(engine: Engine) -> None:
 )
 def test_what_cannot_be_done_is_said(engine: Engine, kind: str, args: dict[str, Any], code: str) -> None:
     assert query(engine, kind, **args) == code
+
+
+def test_run_sql_shows_values_as_postgresql_writes_them(engine: Engine) -> None:
+    text = """SELECT true AS yes, false AS "a, b", NULL::boolean AS "un""known", 1.50 AS n, '{"a": 1}'::jsonb AS j;"""
+    assert engine.sql(text) == {
+        "result_type": "TuplesOk",
+        "result": [["yes", "a, b", 'un"known', "n", "j"], ["t", "f", None, "1.50", '{"a": 1}']],
+    }
+    assert engine.sql("SELECT") == {"result_type": "TuplesOk", "result": [[], []]}
+    assert engine.sql("CREATE TEMP TABLE x (i int); INSERT INTO x VALUES (1)") == {"result_type": "CommandOk", "result": None}
+
+
+def test_a_taken_port_is_said(engine: Engine, postgres: Postgres) -> None:
+    second = Engine(postgres.url, HASURA_GRAPHQL_SERVER_PORT=str(engine.port))
+    argv = [sys.executable, "-m", "builtin_plugins.core.hasura.engine"]
+    done = subprocess.run(argv, cwd=ROOT, env=second.environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert f"cannot listen on 127.0.0.1:{engine.port}" in json.loads(done.stdout)["detail"]["info"]
+    assert done.stderr == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 
 from .config import Config, ConfigError, read
@@ -33,11 +34,15 @@ def run(config: Config) -> int:
     except ConfigError as error:
         logger.write("startup", {"kind": "server_configuration", "info": str(error)}, "error")
         return 1
+    try:
+        listening = bound(config)
+    except OSError as error:
+        info = f"HASURA_GRAPHQL_SERVER_HOST and _PORT: cannot listen on {config.host}:{config.port}: {error.strerror or error}"
+        logger.write("startup", {"kind": "server_configuration", "info": info}, "error")
+        return 1
     logger.write("startup", {"kind": "server", "info": {"host": config.host, "port": config.port}})
     settings = uvicorn.Config(
         app,
-        host=config.host,
-        port=config.port,
         log_config=None,
         access_log=False,
         lifespan="on",
@@ -49,10 +54,25 @@ def run(config: Config) -> int:
     )
     server = uvicorn.Server(settings)
     try:
-        server.run()
+        server.run(sockets=[listening])
     except KeyboardInterrupt:
         return 0
     return 0 if server.started else 1
+
+
+def bound(config: Config) -> socket.socket:
+    """The socket to serve on, taken before anything else is begun; raises OSError."""
+    host = "0.0.0.0" if config.host == "*" else config.host  # noqa: S104 - the image's word for every address
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((host, config.port))
+    except BaseException:
+        made.close()
+        raise
+    made.set_inheritable(True)
+    return made
 
 
 def main() -> None:

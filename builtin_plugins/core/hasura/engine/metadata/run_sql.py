@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from ..db.pool import DOWN
+from ..db.sql import ident
 from ..errors import DatabaseDown, EngineError, from_postgres, postgres_detail
 from .api import command, without
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from ..engine import Engine
 
 CHANGES = re.compile(r"\b(alter|drop|create|replace|comment\s+on|rename|truncate|do)\b", re.IGNORECASE)
+
+BOOLEAN = "CASE WHEN q.{0} THEN 't' WHEN NOT q.{0} THEN 'f' END"
+"""PostgreSQL's own output of a boolean, which a cast to text does not give."""
 
 
 def changes_schema(sql: str) -> bool:
@@ -88,11 +92,12 @@ async def _execute(connection: asyncpg.Connection, sql: str) -> Any:
     """Rows as text when the text is a single query, else the command's verdict."""
     if ";" not in sql.strip().rstrip(";") and re.match(r"\s*(select|with|values|show|explain|table)\b", sql, re.IGNORECASE):
         statement = await connection.prepare(sql)
-        names = [attribute.name for attribute in statement.get_attributes()]
-        listed = ", ".join('"' + name.replace('"', '""') + '"' for name in names)
+        attributes = statement.get_attributes()
+        names = [attribute.name for attribute in attributes]
         if len(set(names)) == len(names) and re.match(r"\s*(select|values|table)\b", sql, re.IGNORECASE):
             body = sql.strip().rstrip(";")
-            shown = ", ".join(f"q.{column}::text" for column in listed.split(", ")) if names else ""
+            columns = zip((ident(name) for name in names), attributes, strict=True)
+            shown = ", ".join(BOOLEAN.format(c) if a.type.name == "bool" else f"q.{c}::text" for c, a in columns)
             try:
                 async with connection.transaction():
                     rows = await connection.fetch(f"SELECT {shown} FROM ({body}) AS q")
