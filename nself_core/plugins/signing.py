@@ -29,6 +29,8 @@ SIGNATURE = "signature.json"
 MAX_BYTES = 2_000_000
 PAYLOAD_TYPE = "application/vnd.nself.plugin+json"
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
 Scheme = Literal["ed25519", "hmac-sha256"]
 Kind = Literal["signed", "local", "hmac"]
 
@@ -103,7 +105,7 @@ class Signer(NamedTuple):
 
 def canonical(content: Mapping[str, Any]) -> bytes:
     """The one JSON encoding of texts, numbers and maps: sorted keys, no white space, ASCII."""
-    return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
+    return _ENCODER.encode(content).encode()
 
 
 def pre_authentication_encoding(kind: str, body: bytes) -> bytes:
@@ -153,13 +155,13 @@ def read_signature(folder: Path | str) -> Signature | None:
         return None
     except OSError as error:
         raise SignatureError(f"{SIGNATURE} cannot be read: {(error.strerror or str(error)).lower()}") from None
-    if len(data) > MAX_BYTES:
-        raise SignatureError(f"{SIGNATURE} is larger than {MAX_BYTES} bytes")
     return parse(data)
 
 
 def parse(data: bytes) -> Signature:
     """A ``Signature`` from its JSON; ``SignatureError`` where any field is not of its kind."""
+    if len(data) > MAX_BYTES:
+        raise SignatureError(f"{SIGNATURE} is larger than {MAX_BYTES} bytes")
     try:
         content = json.loads(data)
     except (ValueError, RecursionError):

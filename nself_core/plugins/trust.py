@@ -89,12 +89,15 @@ class Trust:
         return bool(self.allowed.records(found.name))
 
     def _judge_files(self, found: Found) -> Verdict:
-        from nself_core.plugins.signing import UntrustedError, read_signature, verify
+        from nself_core.plugins.hashing import scan
+        from nself_core.plugins.signing import SIGNATURE, UntrustedError, parse, verify
 
-        files = files_of(found)
-        if fault := _stale(found, files):
-            return fault
-        signature = read_signature(found.folder)
+        files, kept = scan(found.folder, compiled=found.source == "entry-point")
+        if MANIFEST not in kept or json.loads(kept[MANIFEST]) != found.manifest:
+            # An index, which nobody signs, must not speak for a plugin.
+            reason = f"the index of plugins says something else than its {MANIFEST}"
+            return Verdict(State.MODIFIED, reason, "remove the folder `cache` of nself's home")
+        signature = parse(kept[SIGNATURE]) if SIGNATURE in kept else None
         key = signature.key if signature else ""
         if revoked := self.revocations.reason(found.full_name, found.manifest["version"], key):
             return Verdict(State.REVOKED, f"it was revoked: {revoked}", f"nself plugin update {found.name}")
@@ -126,20 +129,6 @@ def files_of(found: Found) -> dict[str, str]:
     from nself_core.plugins.hashing import hash_files
 
     return hash_files(found.folder, compiled=found.source == "entry-point")
-
-
-def _stale(found: Found, files: Files) -> Verdict | None:
-    """A verdict where the manifest in hand is not the one on disk: an index, which nobody signs, must not speak for a plugin."""
-    import hashlib
-
-    with open(os.path.join(found.folder, MANIFEST), "rb") as file:  # noqa: PTH118, PTH123
-        data = file.read()
-    if files.get(MANIFEST) != hashlib.sha256(data).hexdigest():
-        return Verdict(State.MODIFIED, f"{MANIFEST} changed while it was being read")
-    if json.loads(data) != found.manifest:
-        reason = f"the index of plugins says something else than its {MANIFEST}"
-        return Verdict(State.MODIFIED, reason, "remove the folder `cache` of nself's home")
-    return None
 
 
 def _again(found: Found) -> str:
