@@ -10,7 +10,7 @@ from hookspecs import hookimpl
 if TYPE_CHECKING:
     import click
 
-    from hookspecs import File, Migration, Project, Route, Service, Stack
+    from hookspecs import File, Finding, Migration, Project, Route, Service, Stack
 
 
 @hookimpl
@@ -25,6 +25,13 @@ def render_config(project: Project, stack: Stack) -> Iterable[File]:
     from .service import files
 
     return files(project, stack)
+
+
+@hookimpl
+def pre_deploy(project: Project, target: str, stack: Stack) -> Iterable[Finding]:
+    from .checks import findings
+
+    return findings(project)
 
 
 @hookimpl

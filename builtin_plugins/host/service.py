@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hookspecs import (
+    Alert,
     Backup,
     Capability,
     File,
@@ -133,6 +134,7 @@ def _host(project: Project, plugins: list[InstalledPlugin], alone: list[Installe
         scalable=False,
         limits=Limits(memory=1 << 30, pids=4096),
         scrapes=(Scrape(path="/metrics"),),
+        alerts=(Alert(name="PluginDown", expr="nself_plugin_up == 0", summary="Plugin {{ $labels.plugin }} does not serve"),),
     )
 
 

@@ -134,3 +134,22 @@ def test_a_plugins_file_that_changed_since_it_was_verified_stops_the_build(nself
 def test_a_manifest_asks_for_nothing_that_nobody_may_have(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         Manifest.model_validate_json(json.dumps({"name": "board", "version": "1.0.0", "summary": "x", **wrong}))
+
+
+def test_what_cannot_be_held_or_taken_is_told_before_the_start(
+    nself: Nself, own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from builtin_plugins.host.checks import findings
+    from builtin_plugins.host.sandbox import bwrap
+
+    plugin_home.link(own_home / ".nself", "hostile")
+    rule = {"source": "shop", "scheme": "stripe", "secret": "HOOKED_SECRET"}
+    settings = [{"name": "HOOKED_SECRET", "secret": True, "help": "What signs them."}]
+    plugin_home.write(own_home / ".nself", tmp_path, "hooked", "", webhooks=[rule], settings=settings)
+    plugin_home.enable(nself.folder, "hooked", "hostile")
+    (nself.folder / ".env").write_text("PROJECT_NAME=demo\nPLUGIN_HOSTILE_ISOLATED=true\n")
+    monkeypatch.setattr(bwrap, "program", lambda: None)
+    project = Workspace.open(start=nself.folder).project("native")
+    told = {finding.code: finding.message for finding in findings(project)}
+    assert told["webhook-secret"] == "webhooks of plugin hooked (shop) are refused: HOOKED_SECRET is not set"
+    assert told["no-sandbox"] == "hostile: a process of its own, but no sandbox: bubblewrap is not installed"
