@@ -27,8 +27,8 @@ _log = logging.getLogger("nself.host.webhooks")
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-#: Bytes of all headers, and seconds within which a body must have come.
-_MOST_HEADERS, _SLOWEST = 32 * 1024, 10
+#: Bytes of all headers; seconds within which a body must have come, and between two looks at that.
+_MOST_HEADERS, _SLOWEST, _SWEEP = 32 * 1024, 10, 0.5
 _RETRY_AFTER = (b"retry-after", b"5")
 #: Headers that are never kept with an event: credentials, and what concerned the connection alone.
 _HIDDEN = frozenset({
@@ -46,7 +46,6 @@ class _AnswerError(Exception):
 
 
 _CLOSE = ((b"connection", b"close"),)
-_LATE = _AnswerError(408, f"the body did not come within {_SLOWEST} seconds", _CLOSE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +65,7 @@ class _Entry:
         self.source, self.keys = source, [*_keys(source)]
         self.name = PREFIX + source.rule.source
         self._hidden = _HIDDEN | scheme.hides | {source.rule.header.lower().encode()}
+        self._names: dict[bytes, str] = {}
         self.chosen = bool(source.rule.events)
         self._exact = frozenset(event for event in source.rule.events if not event.endswith("*"))
         self._starts = tuple(event[:-1] for event in source.rule.events if event.endswith("*"))
@@ -76,8 +76,16 @@ class _Entry:
 
     def kept(self, headers: Mapping[bytes, bytes]) -> dict[str, str]:
         """The headers that are stored with the event."""
-        hidden = self._hidden
-        return {name.decode("latin-1"): value.decode("latin-1") for name, value in headers.items() if name not in hidden}
+        return {shown: value.decode("latin-1") for name, value in headers.items() if (shown := self._name(name))}
+
+    def _name(self, name: bytes) -> str:
+        """A header's name as text, empty for one that is hidden; senders use the same few again and again."""
+        found = self._names.get(name)
+        if found is None:
+            found = "" if name in self._hidden else name.decode("latin-1")
+            if len(self._names) < 200:
+                self._names[name] = found
+        return found
 
 
 def _keys(source: Source) -> Iterable[Any]:
@@ -98,6 +106,8 @@ class Intake:
         self._store, self._clock, self._paypal, self._limit, self._stored = store, clock, paypal, limit, stored
         self._base = base_url.rstrip("/")
         self._entries: dict[str, _Entry] = {}
+        self._reading: dict[asyncio.Task[Any], float] = {}
+        self._sweeper: asyncio.TimerHandle | None = None
 
     def serve(self, plugin: str, sources: Iterable[Source]) -> None:
         """Take these webhooks for a plugin, in place of those before; none withdraws it."""
@@ -164,42 +174,39 @@ class Intake:
             raise _AnswerError(415, "a compressed body is not taken")
 
     async def _body(self, receive: Receive) -> bytes:
-        message = await self._message(receive)
-        body: bytes = message.get("body", b"")
-        until = time.monotonic() + _SLOWEST
-        while message.get("more_body", False):
-            if time.monotonic() > until:
-                raise _LATE
-            message = await self._message(receive)
-            body += message.get("body", b"")
-            if len(body) > self._limit:
-                raise _AnswerError(413, f"at most {self._limit} bytes are taken", _CLOSE)
-        return body
-
-    @staticmethod
-    async def _message(receive: Receive) -> MutableMapping[str, Any]:
-        """The next piece. `asyncio.timeout` by hand, at a third of its price: this is done for every request."""
+        """All of it. What `_sweep` ends is 408; a timer for each request would cost more than all else that is done here."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a coroutine is run by a task
-        late = False
-
-        def cancel() -> None:
-            nonlocal late
-            late = True
-            task.cancel()
-
-        timer = asyncio.get_running_loop().call_later(_SLOWEST, cancel)
+        self._reading[task] = time.monotonic()
+        if self._sweeper is None:
+            self._sweeper = asyncio.get_running_loop().call_later(_SWEEP, self._sweep)
+        body, more = b"", True
         try:
-            message = await receive()
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise _AnswerError(400, "the body is not whole")
+                body += message.get("body", b"")
+                if len(body) > self._limit:
+                    raise _AnswerError(413, f"at most {self._limit} bytes are taken", _CLOSE)
+                more = message.get("more_body", False)
         except asyncio.CancelledError:
-            if late and task.uncancel() == 0:
-                raise _LATE from None
-            raise
+            if task in self._reading:
+                raise
+            task.uncancel()
+            raise _AnswerError(408, f"the body did not come within {_SLOWEST} seconds", _CLOSE) from None
         finally:
-            timer.cancel()
-        if message["type"] == "http.disconnect":
-            raise _AnswerError(400, "the body is not whole")
-        return message
+            self._reading.pop(task, None)
+        return body
+
+    def _sweep(self) -> None:
+        """End what has been read for too long."""
+        oldest = time.monotonic() - _SLOWEST
+        for task in [task for task, began in self._reading.items() if began < oldest]:
+            del self._reading[task]
+            task.cancel()
+        again = bool(self._reading)
+        self._sweeper = asyncio.get_running_loop().call_later(_SWEEP, self._sweep) if again else None
 
     async def _verify(self, entry: _Entry, delivery: Delivery) -> Verified:
         rule = entry.source.rule

@@ -7,13 +7,14 @@ either: a request that was overheard can be sent again under another id. A redel
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hmac import HMAC
 
 from hookspecs.models.manifest import Webhook
 
 from .model import Delivery, RefusedError, Scheme, Verified, hexadecimal, same_mac, text_key
 
 
-def verify(delivery: Delivery, keys: Sequence[bytes], now: float, rule: Webhook) -> Verified:
+def verify(delivery: Delivery, keys: Sequence[HMAC], now: float, rule: Webhook) -> Verified:
     """The older SHA-1 signature counts for nothing."""
     name, _, value = delivery.header(b"x-hub-signature-256").partition("=")
     if name != "sha256" or not same_mac(keys, delivery.body, [hexadecimal(value)]):

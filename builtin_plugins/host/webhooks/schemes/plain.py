@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hmac import HMAC
 
 from hookspecs.models.manifest import Webhook
 
 from .model import Delivery, RefusedError, Scheme, Verified, base64_or_nothing, hexadecimal, same_mac, text_key
 
 
-def verify(delivery: Delivery, keys: Sequence[bytes], now: float, rule: Webhook) -> Verified:
+def verify(delivery: Delivery, keys: Sequence[HMAC], now: float, rule: Webhook) -> Verified:
     """Id and type come by the manifest's own rules."""
     given = delivery.header((rule.header or "x-signature").lower().encode())
     value = given.removeprefix(rule.prefix)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hmac import HMAC
 
 import orjson
 
@@ -11,7 +12,7 @@ from hookspecs.models.manifest import Webhook
 from .model import Delivery, RefusedError, Scheme, Verified, check_time, digest, hexadecimal, same_mac, text_key, text_of
 
 
-def verify(delivery: Delivery, keys: Sequence[bytes], now: float, rule: Webhook) -> Verified:
+def verify(delivery: Delivery, keys: Sequence[HMAC], now: float, rule: Webhook) -> Verified:
     """Events are JSON; commands and interactions are forms and have no id, so the hash of what is signed serves."""
     signed = delivery.header(b"x-slack-request-timestamp")
     check_time(signed, now, rule.tolerance)

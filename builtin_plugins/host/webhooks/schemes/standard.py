@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from hookspecs.models.manifest import Webhook
 
-from .model import Delivery, RefusedError, Scheme, Verified, check_time, same_mac, text_of
+from .model import Delivery, RefusedError, Scheme, Verified, check_time, mac_key, same_mac, text_of
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _SHORTEST = 24
 
 
-def key(secret: str) -> bytes | Ed25519PublicKey:
+def key(secret: str) -> hmac.HMAC | Ed25519PublicKey:
     """``whsec_`` or bare Base64: a shared secret; ``whpk_``: a public key."""
     if secret.startswith("whpk_"):
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -30,22 +30,19 @@ def key(secret: str) -> bytes | Ed25519PublicKey:
         return Ed25519PublicKey.from_public_bytes(_unbase64(secret.removeprefix("whpk_")))
     if secret.startswith("whsk_"):
         raise ValueError("a private key (whsk_) verifies nothing: give the public one (whpk_)")
-    found = _unbase64(secret.removeprefix("whsec_"))
-    if not found:
-        raise ValueError("the secret is empty")
-    return found
+    return mac_key(_unbase64(secret.removeprefix("whsec_")))
 
 
-def verify(delivery: Delivery, keys: Sequence[bytes | Ed25519PublicKey], now: float, rule: Webhook) -> Verified:
+def verify(delivery: Delivery, keys: Sequence[hmac.HMAC | Ed25519PublicKey], now: float, rule: Webhook) -> Verified:
     """Of several signatures, as during a rotation, one suffices; each counts for keys of its own kind alone."""
     ident, signed = delivery.header(b"webhook-id"), delivery.header(b"webhook-timestamp")
     given = delivery.header(b"webhook-signature").split(" ")
     check_time(signed, now, rule.tolerance)
     message = b".".join((ident.encode(), signed.encode(), delivery.body))
-    shared = [secret for secret in keys if isinstance(secret, bytes)]
+    shared = [secret for secret in keys if isinstance(secret, hmac.HMAC)]
     right = same_mac(shared, message, (_signature(each) for each in given if each.startswith("v1,")))
     for public in keys:
-        if not isinstance(public, bytes) and not right:
+        if not isinstance(public, hmac.HMAC) and not right:
             right = any(_signed_by(public, message, _signature(each)) for each in given if each.startswith("v1a,"))
     if not right:
         raise RefusedError("the signature does not match")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hmac import HMAC
 
 from hookspecs.models.manifest import Webhook
 
 from .model import Delivery, RefusedError, Scheme, Verified, check_time, hexadecimal, same_mac, text_key, text_of
 
 
-def verify(delivery: Delivery, keys: Sequence[bytes], now: float, rule: Webhook) -> Verified:
+def verify(delivery: Delivery, keys: Sequence[HMAC], now: float, rule: Webhook) -> Verified:
     """``v0`` is that of Stripe's test mode and counts for nothing."""
     parts = [part.partition("=") for part in delivery.header(b"stripe-signature").split(",")]
     times = [value for name, _, value in parts if name.strip() == "t"]

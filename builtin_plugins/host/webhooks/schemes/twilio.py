@@ -8,16 +8,17 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Iterator, Sequence
+from hmac import HMAC
 from urllib.parse import parse_qs, parse_qsl, urlsplit, urlunsplit
 
 from hookspecs.models.manifest import Webhook
 
-from .model import Delivery, RefusedError, Scheme, Verified, base64_or_nothing, digest, same_mac, text_key, text_of
+from .model import Delivery, RefusedError, Scheme, Verified, base64_or_nothing, digest, mac_key, same_mac, text_of
 
 _PORTS = {"https": 443, "http": 80}
 
 
-def verify(delivery: Delivery, keys: Sequence[bytes], now: float, rule: Webhook) -> Verified:
+def verify(delivery: Delivery, keys: Sequence[HMAC], now: float, rule: Webhook) -> Verified:
     """A body that is neither a form nor hashed in the URL is signed by nothing, and refused."""
     given = delivery.header(b"x-twilio-signature")
     query = parse_qs(urlsplit(delivery.url).query, keep_blank_values=True)
@@ -30,7 +31,7 @@ def verify(delivery: Delivery, keys: Sequence[bytes], now: float, rule: Webhook)
     elif delivery.body:
         raise RefusedError("the body is signed by nothing")
     candidate = [base64_or_nothing(given)]
-    if not any(same_mac(keys, (url + suffix).encode(), candidate, "sha1") for url in _spellings(delivery.url)):
+    if not any(same_mac(keys, (url + suffix).encode(), candidate) for url in _spellings(delivery.url)):
         raise RefusedError("the signature does not match")
     ident = delivery.find(b"i-twilio-idempotency-token") or digest(given.encode(), delivery.body)
     fields = delivery.fields if delivery.body else {}
@@ -45,4 +46,9 @@ def _spellings(url: str) -> Iterator[str]:
     yield urlunsplit(parts._replace(netloc=f"{host}:{parts.port or _PORTS.get(parts.scheme, 443)}"))
 
 
-SCHEME = Scheme(text_key, verify, frozenset({b"x-twilio-signature"}))
+def key(secret: str) -> HMAC:
+    """The account's auth token."""
+    return mac_key(secret.encode(), "sha1")
+
+
+SCHEME = Scheme(key, verify, frozenset({b"x-twilio-signature"}))
