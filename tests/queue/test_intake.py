@@ -17,6 +17,7 @@ import uvicorn
 
 from builtin_plugins.host.jobs import Workers
 from builtin_plugins.host.webhooks import Events, Source, endpoint, intake, webhook_tasks
+from builtin_plugins.host.webhooks.store import NotStoredError, Row, Store
 from hookspecs.models.host import Event
 from hookspecs.models.manifest import Webhook
 from tests.auth.postgres import free_port
@@ -203,3 +204,29 @@ async def test_the_dead_are_listed_shown_and_replayed(pool: asyncpg.Pool, http: 
         assert await events.replay(plugin="demo") == []  # none is dead any more
         assert await events.replay(numbers=[dead.number]) == [dead.number]  # a done one is replayed when it is named
         await until(lambda: _count(pool, "done", 1))
+
+
+async def test_what_waits_for_the_database_is_bounded_in_memory(pool: asyncpg.Pool) -> None:
+    """A database that hangs must not fill the Host's memory; afterwards there is room again."""
+    store = Store(pool, room=10_000, patience=1)
+    rows = [Row("demo", "webhook:main", str(number), "{}", b"x" * 900) for number in range(20)]
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("LOCK TABLE nself_host.jobs")
+        futures = []
+        with pytest.raises(NotStoredError):
+            for row in rows:
+                futures.append(store.add(row))
+        assert 5 < len(futures) < 15
+        found = await asyncio.gather(*futures, return_exceptions=True)
+        assert all(isinstance(each, NotStoredError) for each in found)
+    await asyncio.gather(*[store.add(row) for row in rows[:10]])
+    assert len(await Events(pool).newest()) == 10
+
+
+async def test_one_row_that_the_database_refuses_fails_alone(pool: asyncpg.Pool) -> None:
+    store = Store(pool)
+    good = [Row("demo", "webhook:main", str(number), "{}", b"{}") for number in range(5)]
+    bad = Row("demo", "webhook:main", "bad", "no JSON", b"{}")
+    found = await asyncio.gather(*map(store.add, [*good[:2], bad, *good[2:]]), return_exceptions=True)
+    assert [isinstance(each, NotStoredError) for each in found] == [False, False, True, False, False, False]
+    assert len(await Events(pool).newest()) == 5

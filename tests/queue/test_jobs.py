@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,7 +14,7 @@ import asyncpg
 import prometheus_client
 import pytest
 
-from builtin_plugins.host.jobs import Claimed, HopelessError, LaterError, Queue, Task, Workers, handlers, migrations
+from builtin_plugins.host.jobs import Claimed, HopelessError, LaterError, Queue, Task, Workers, claims, handlers, migrations
 from builtin_plugins.host.jobs.metrics import Meter
 from builtin_plugins.host.jobs.model import PAYLOAD_LIMIT, growing
 from builtin_plugins.host.jobs.records import Records
@@ -394,3 +395,29 @@ def test_payloads_are_written_as_json() -> None:
     from builtin_plugins.host.jobs.queue import encode
 
     assert json.loads(encode({"a": [1, 2]})) == {"a": [1, 2]}
+
+
+async def test_what_is_asked_again_and_again_reads_an_index(pool: asyncpg.Pool) -> None:
+    """A hundred thousand jobs that are done, as many that wait for a plugin not served here: neither is read."""
+    await pool.execute(
+        "INSERT INTO nself_host.jobs (plugin, name, payload, state, finished_at) SELECT 'p', 'w', '{}', 'done', now()"
+        " FROM generate_series(1, 100000)"
+    )
+    await pool.execute(
+        "INSERT INTO nself_host.jobs (plugin, name, payload) SELECT 'q', 'w', '{}' FROM generate_series(1, 100000)"
+    )
+    await pool.execute("INSERT INTO nself_host.jobs (plugin, name, payload) SELECT 'p', 'w', '{}' FROM generate_series(1, 50)")
+    await pool.execute("ANALYZE nself_host.jobs")
+
+    async def buffers(query: str, *arguments: Any) -> int:
+        async with pool.acquire() as connection:
+            plan = json.loads(await connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {query}", *arguments))[0][
+                "Plan"
+            ]
+        return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
+
+    claim = (["p"], ["w"], [5], ["p"], [10], 10, uuid.uuid4(), 15.0)
+    assert await buffers(claims._CLAIM, *claim) < 400
+    assert await buffers(claims._TAKE_OVER) < 100
+    assert await buffers(claims._PURGE, True, 86400.0) < 100
+    assert await buffers(claims._PURGE, False, 86400.0) < 100

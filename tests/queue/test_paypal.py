@@ -86,7 +86,10 @@ class Local:
                 break
         self.asked.append((scope["path"], body, {k.decode(): v.decode() for k, v in scope["headers"]}))
         verdict = json.dumps({"verification_status": self.verdict}).encode()
-        answer = {"/v1/oauth2/token": b'{"access_token": "tok"}', "/v1/notifications/verify-webhook-signature": verdict}
+        answer = {
+            "/v1/oauth2/token": b'{"access_token": "tok", "expires_in": 32400}',
+            "/v1/notifications/verify-webhook-signature": verdict,
+        }
         await send({"type": "http.response.start", "status": self.status, "headers": []})
         await send({"type": "http.response.body", "body": answer.get(scope["path"], self.certificate)})
 
@@ -235,7 +238,7 @@ async def test_by_its_api(asks: PayPal, local: Local, key: rsa.RSAPrivateKey) ->
     assert headers["authorization"] == "Bearer tok"
     assert asked.endswith(b',"webhook_event":' + BODY + b"}")  # byte by byte
     assert json.loads(asked)["webhook_id"] == "HOOK1"
-    local.verdict = "FAILURE"
+    local.verdict = "FAILURE"  # the token is kept meanwhile
     assert (await send(asks, signed(key), secrets))[0] == 401
     local.status = 500
     assert (await send(asks, signed(key), secrets))[0] == 503  # neither taken nor refused: it is sent again

@@ -68,7 +68,7 @@ _TAKE_OVER = """
 _PURGE = """
     DELETE FROM nself_host.jobs WHERE id IN (
         SELECT id FROM nself_host.jobs
-        WHERE finished_at < now() - CASE WHEN event IS NULL THEN $1::interval ELSE $2::interval END AND state = 'done'
+        WHERE state = 'done' AND (event IS NULL) = $1 AND finished_at < now() - make_interval(secs => $2)
         ORDER BY finished_at LIMIT 5000 FOR UPDATE SKIP LOCKED
     )
 """
@@ -133,6 +133,5 @@ class Claims:
 
     async def purge(self, jobs: float, webhooks: float) -> None:
         """Delete what was done so many days ago; the dead are kept."""
-        import datetime
-
-        await self._pool.execute(_PURGE, datetime.timedelta(days=jobs), datetime.timedelta(days=webhooks))
+        for is_job, days in ((True, jobs), (False, webhooks)):
+            await self._pool.execute(_PURGE, is_job, days * 86400)

@@ -114,6 +114,8 @@ class Workers:
             self._ended.set()
             for each in upkeep[1:]:
                 each.cancel()
+            await asyncio.wait(upkeep[:1], timeout=10)
+            upkeep[0].cancel()
             await asyncio.gather(*upkeep, return_exceptions=True)
             await self._deafen()
 
@@ -168,7 +170,11 @@ class Workers:
         if entry is not None and isinstance(error, TimeoutError):
             text = f"{text} (a run may take {entry.timeout:g} s)"
         last = entry is None or claimed.attempt > entry.retries or isinstance(error, HopelessError)
-        _log.warning("%s/%s %s, attempt %s: %s", claimed.plugin, claimed.name, claimed.id, claimed.attempt, text, exc_info=error)
+        expected = isinstance(error, HopelessError | LaterError)
+        _log.log(
+            logging.ERROR if last else logging.WARNING, "%s/%s %s, attempt %s%s: %s", claimed.plugin, claimed.name, claimed.id,
+            claimed.attempt, ", the last" if last else "", text, exc_info=None if expected else error,
+        )  # fmt: skip
         if last or entry is None:
             return End(claimed.id, claimed.attempt, "dead", error=text)
         delay = error.delay if isinstance(error, LaterError) else entry.backoff(claimed.attempt)
@@ -248,9 +254,11 @@ class Workers:
             await asyncio.sleep(self._poll)
 
     async def _give_back(self) -> None:
-        for _, run in self._running.values():
+        runs = [run for _, run in self._running.values()]
+        for run in runs:
             run.cancel()
-        await asyncio.gather(*[run for _, run in self._running.values()], return_exceptions=True)
+        if runs:  # one that does not let itself be cancelled is not waited for: its lease runs out
+            await asyncio.wait(runs, timeout=5)
 
 
 def handlers(plugin: str, jobs: Iterable[Job]) -> dict[tuple[str, str], Job | Task]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
@@ -17,7 +16,7 @@ from hookspecs.models.manifest import Webhook
 from .remote import PayPal, UnreachableError
 from .schemes import SCHEMES, Delivery, RefusedError, Verified
 from .schemes.model import digest, text_of
-from .store import PREFIX, FullError, Row, Store
+from .store import PREFIX, NotStoredError, Row, Store
 
 if TYPE_CHECKING:
     import asyncpg
@@ -63,6 +62,10 @@ class _Entry:
     def __init__(self, source: Source) -> None:
         scheme = SCHEMES[source.rule.scheme]
         self.source, self.keys = source, [*_keys(source)]
+        if not self.keys:
+            _log.warning(
+                "webhooks from %s for %s are refused: %s is not set", source.rule.source, source.plugin, source.rule.secret
+            )
         self.name = PREFIX + source.rule.source
         self._hidden = _HIDDEN | scheme.hides | {source.rule.header.lower().encode()}
         self._names: dict[bytes, str] = {}
@@ -140,7 +143,6 @@ class Intake:
         if scope["method"] != "POST":
             raise _AnswerError(405, "webhooks are sent by POST", ((b"allow", b"POST"),))
         if not entry.keys:
-            _log.error("a webhook for %s was refused: %s holds no usable secret", entry.source.plugin, entry.source.rule.secret)
             raise _AnswerError(503, "this webhook is not configured yet", (_RETRY_AFTER,))
         delivery = Delivery(scope["headers"])
         self._measure(delivery.headers)
@@ -151,16 +153,14 @@ class Intake:
         if verified.reply is not None:
             return verified.reply
         rule = entry.source.rule
-        kind = _rule(rule.type, delivery) if rule.type else verified.type
+        kind = _plain(_rule(rule.type, delivery) if rule.type else verified.type)
         if entry.chosen and not entry.wants(kind):
             return None
-        ident = (_rule(rule.id, delivery) if rule.id else verified.id) or digest(delivery.body)
+        ident = _plain((_rule(rule.id, delivery) if rule.id else verified.id) or digest(delivery.body))
         event = orjson.dumps({"type": kind, "form": delivery.is_form, "headers": entry.kept(delivery.headers)}).decode()
         try:
-            await self._store.add(Row(entry.source.plugin, entry.name, _short(ident), event, delivery.body))
-        except Exception as error:
-            if not isinstance(error, FullError):
-                _log.error("a webhook for %s could not be stored: %s", entry.source.plugin, error or type(error).__name__)
+            await self._store.add(Row(entry.source.plugin, entry.name, ident, event, delivery.body))
+        except NotStoredError:
             raise _AnswerError(503, "the event cannot be stored now", (_RETRY_AFTER,)) from None
         self._stored()
         return None
@@ -180,7 +180,7 @@ class Intake:
         self._reading[task] = time.monotonic()
         if self._sweeper is None:
             self._sweeper = asyncio.get_running_loop().call_later(_SWEEP, self._sweep)
-        body, more = b"", True
+        body, more = bytearray(), True
         try:
             while more:
                 message = await receive()
@@ -197,7 +197,7 @@ class Intake:
             raise _AnswerError(408, f"the body did not come within {_SLOWEST} seconds", _CLOSE) from None
         finally:
             self._reading.pop(task, None)
-        return body
+        return bytes(body)
 
     def _sweep(self) -> None:
         """End what has been read for too long."""
@@ -250,11 +250,9 @@ def _rule(rule: str, delivery: Delivery) -> str:
     return text_of(delivery.fields, name) if where == "body" else ""
 
 
-def _short(ident: str) -> str:
-    """An id the database takes: a long one, or one with a control character in it, is replaced by its hash."""
-    if len(ident) <= 200 and ident.isprintable():
-        return ident
-    return "sha256:" + hashlib.sha256(ident.encode("utf-8", "replace")).hexdigest()
+def _plain(text: str) -> str:
+    """An id or type as the database takes it: a long one, or one with a control character in it, is replaced by its hash."""
+    return text if len(text) <= 200 and text.isprintable() else digest(text.encode("utf-8", "replace"))
 
 
 async def _answer(send: Send, status: int, body: bytes, kind: bytes, extra: Sequence[tuple[bytes, bytes]] = ()) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -32,6 +33,8 @@ class PayPal:
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
+        self._few = asyncio.Semaphore(4)
+        self._tokens: dict[str, tuple[float, str]] = {}
         self._kept: OrderedDict[str, tuple[float, tuple[x509.Certificate, ...] | None]] = OrderedDict()
 
     async def gather(self, delivery: Delivery, keys: Sequence[Key]) -> Material:
@@ -44,7 +47,8 @@ class PayPal:
     async def _certificates(self, url: str) -> tuple[x509.Certificate, ...]:
         until, found = self._kept.get(url, (0.0, None))
         if time.monotonic() >= until:
-            found = await self._fetch(url)
+            async with self._few:
+                found = await self._fetch(url)
             self._kept[url] = (time.monotonic() + (_KEEP if found else _KEEP_FAILURE), found)
             while len(self._kept) > _MOST:
                 self._kept.popitem(last=False)
@@ -65,13 +69,7 @@ class PayPal:
 
     async def _confirms(self, delivery: Delivery, url: str, key: Key) -> bool:
         base = _API[urlsplit(url).netloc]
-        status, body = await self._ask(
-            "POST", f"{base}/v1/oauth2/token", content=b"grant_type=client_credentials", auth=(key.client, key.secret),
-            headers={"Content-Type": "application/x-www-form-urlencoded"},
-        )  # fmt: skip
-        if status != 200:
-            raise UnreachableError(f"PayPal gives no access token: {status}")
-        token = orjson.loads(body)["access_token"]
+        token = await self._token(base, key)
         try:
             orjson.loads(delivery.body)
         except ValueError:
@@ -88,6 +86,22 @@ class PayPal:
         if status >= 500 or status == 429:
             raise UnreachableError(f"PayPal does not verify: {status}")
         return status == 200 and orjson.loads(body).get("verification_status") == "SUCCESS"
+
+    async def _token(self, base: str, key: Key) -> str:
+        """An access token, kept as long as it counts."""
+        until, token = self._tokens.get(base + key.client, (0.0, ""))
+        if time.monotonic() < until:
+            return token
+        status, body = await self._ask(
+            "POST", f"{base}/v1/oauth2/token", content=b"grant_type=client_credentials", auth=(key.client, key.secret),
+            headers={"Content-Type": "application/x-www-form-urlencoded"},
+        )  # fmt: skip
+        if status != 200:
+            raise UnreachableError(f"PayPal gives no access token: {status}")
+        given = orjson.loads(body)
+        token = str(given["access_token"])
+        self._tokens[base + key.client] = (time.monotonic() + float(given.get("expires_in", 0)) - 60, token)
+        return token
 
     async def _ask(
         self,

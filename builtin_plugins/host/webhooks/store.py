@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import asyncpg
+
+_log = logging.getLogger("nself.host.webhooks")
 
 #: How the work of a source is named in the queue.
 PREFIX = "webhook:"
@@ -30,26 +33,36 @@ class Row(NamedTuple):
     body: bytes
 
 
-class FullError(Exception):
-    """More events wait to be stored than are kept in memory."""
+class NotStoredError(Exception):
+    """The event is not known to be on disk: the database does not answer, or too much waits for it."""
+
+
+_Waiting = list[tuple[Row, "asyncio.Future[None]"]]
 
 
 class Store:
-    """Stores events durably, each once. ``writers`` commits run at a time: while one is on its way, the next gathers."""
+    """Stores events durably, each once. ``writers`` commits run at a time: while one is on its way, the next gathers.
+
+    A commit takes ``most`` events; so many bytes as ``room`` may wait. ``patience``: seconds for a commit.
+    """
 
     def __init__(
-        self, pool: asyncpg.Pool, *, writers: int = 2, most: int = 500, waiting: int = 5000, patience: float = 8
+        self, pool: asyncpg.Pool, *, writers: int = 2, most: int = 500, room: int = 64 << 20, patience: float = 8
     ) -> None:
         self._pool = pool
-        self._most, self._waiting, self._patience = most, waiting, patience
+        self._most, self._room, self._patience = most, room, patience
         self._free = writers
-        self._rows: list[tuple[Row, asyncio.Future[None]]] = []
+        self._rows: _Waiting = []
         self._flushes: set[asyncio.Task[None]] = set()
 
     def add(self, row: Row) -> asyncio.Future[None]:
-        """Have an event stored; the future is done when it is committed, or was already there, and raises where it is not."""
-        if len(self._rows) >= self._waiting:
-            raise FullError
+        """Have an event stored; the future is done when it is committed, or was already there. Else it, or this, raises
+        `NotStoredError`.
+        """
+        size = len(row.body) + len(row.event)
+        if size > self._room:
+            raise NotStoredError
+        self._room -= size
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._rows.append((row, done))
         if self._free:
@@ -63,11 +76,14 @@ class Store:
         try:
             while self._rows:
                 batch, self._rows = self._rows[: self._most], self._rows[self._most :]
-                await self._write(batch)
+                try:
+                    await self._write(batch)
+                finally:
+                    self._room += sum(len(row.body) + len(row.event) for row, _ in batch)
         finally:
             self._free += 1
 
-    async def _write(self, batch: Sequence[tuple[Row, asyncio.Future[None]]]) -> None:
+    async def _write(self, batch: _Waiting) -> None:
         try:
             await asyncio.wait_for(self._insert([row for row, _ in batch]), self._patience)
         except Exception as error:
@@ -77,9 +93,10 @@ class Store:
                 for each in batch:  # one bad event fails alone
                     await self._write([each])
                 return
+            _log.error("%s webhooks could not be stored: %s", len(batch), error or type(error).__name__)
             for _, done in batch:
                 if not done.done():
-                    done.set_exception(error)
+                    done.set_exception(NotStoredError())
             return
         for _, done in batch:
             if not done.done():
@@ -89,8 +106,3 @@ class Store:
         columns = list(zip(*rows, strict=True))
         async with self._pool.acquire() as connection:
             await connection.execute(_INSERT, *columns)
-
-    async def drain(self) -> None:
-        """Return when nothing waits to be stored."""
-        while self._flushes:
-            await asyncio.wait(self._flushes)

@@ -28,7 +28,8 @@ CREATE TABLE nself_host.jobs (
 
 CREATE INDEX jobs_queued ON nself_host.jobs (plugin, priority DESC, run_at, id) WHERE state = 'queued';
 CREATE INDEX jobs_running ON nself_host.jobs (lease_until) WHERE state = 'running';
-CREATE INDEX jobs_finished ON nself_host.jobs (finished_at) WHERE finished_at IS NOT NULL;
+CREATE INDEX jobs_done ON nself_host.jobs ((event IS NULL), finished_at) WHERE state = 'done';
+CREATE INDEX jobs_dead ON nself_host.jobs (id) WHERE state = 'dead';
 CREATE UNIQUE INDEX jobs_key ON nself_host.jobs (plugin, name, key)
     WHERE key IS NOT NULL AND state = 'queued' AND started_at IS NULL;
 CREATE UNIQUE INDEX jobs_once ON nself_host.jobs (plugin, name, once) WHERE once IS NOT NULL;

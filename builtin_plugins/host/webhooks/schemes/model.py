@@ -35,7 +35,7 @@ class Delivery:
         if len(self.headers) != len(headers):
             names = [name for name, _ in headers]
             self._doubled = {name for name in names if names.count(name) > 1}
-        self.is_form = self.headers.get(b"content-type", b"").startswith(_FORM)
+        self.is_form = self.headers.get(b"content-type", b"").lower().startswith(_FORM)
 
     def find(self, name: bytes) -> str:
         """A header's value, empty where it is missing. Refused where it is there twice, or is not plain ASCII."""
