@@ -33,7 +33,7 @@ async def working(workers: Workers) -> AsyncIterator[Workers]:
         await asyncio.wait_for(run, 30)
 
 
-async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 10) -> Any:
+async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 30) -> Any:
     """The condition's value as soon as it is true."""
     async with asyncio.timeout(seconds):
         while not (found := await condition()):
@@ -62,7 +62,7 @@ async def test_a_job_runs_with_its_payload(pool: asyncpg.Pool) -> None:
     async with working(Workers(pool, handlers("p", [Job(name="work", run=run)]), poll=30)):
         await asyncio.sleep(0.3)  # it waits now: the notification wakes it long before it would look by itself
         number = await Queue(pool).enqueue("p", "work", payload)
-        await until(in_state(pool, number, "done"), 5)
+        await until(in_state(pool, number, "done"), 15)
     assert seen == [payload]
 
 
@@ -155,7 +155,7 @@ async def test_a_key_waits_once_and_is_free_again_when_it_runs(pool: asyncpg.Poo
     assert await queue.enqueue("p", "else", {}, key="k", delay=3600) != first
     assert await queue.enqueue("q", "work", {}, key="k", delay=3600) != first
     async with working(Workers(pool, handlers("p", [Job(name="work", run=run)]))):
-        await asyncio.wait_for(begun.wait(), 5)
+        await asyncio.wait_for(begun.wait(), 30)
         second = await queue.enqueue("p", "work", {}, key="k", delay=3600)
         assert second != first
         go.set()
@@ -251,7 +251,7 @@ async def test_stopped_workers_finish_what_they_can_and_give_back_the_rest(pool:
     one, two = await queue.enqueue("p", "quick", {}), await queue.enqueue("p", "endless", {})
     tasks = handlers("p", [Job(name="quick", run=quick), Job(name="endless", run=endless, timeout=4000)])
     async with working(Workers(pool, tasks, grace=1)):
-        await asyncio.wait_for(begun.wait(), 5)
+        await asyncio.wait_for(begun.wait(), 30)
     assert (await state(pool, one))["state"] == "done"
     row = await state(pool, two)
     assert (row["state"], row["attempts"], row["worker"]) == ("queued", 0, None)
@@ -308,7 +308,7 @@ async def test_one_plugin_does_not_take_all_places(pool: asyncpg.Pool) -> None:
     await queue.enqueue("quick", "work", {})
     tasks = {**handlers("slow", [Job(name="work", run=hang)]), **handlers("quick", [Job(name="work", run=run)])}
     async with working(Workers(pool, tasks, concurrency=4, per_plugin=3)):
-        await asyncio.wait_for(quick.wait(), 5)
+        await asyncio.wait_for(quick.wait(), 30)
         assert await pool.fetchval("SELECT count(*) FROM nself_host.jobs WHERE state = 'running' AND plugin = 'slow'") == 3
         go.set()
         await until(lambda: _all_done(pool))
@@ -380,7 +380,7 @@ async def test_workers_outlive_a_database_that_drops_every_connection(pool: asyn
             await Queue(pool).enqueue("p", "work", {"n": n})
             if n % 5 == 4:
                 await pool.execute(drop)
-        await until(lambda: _all_done(pool), 20)
+        await until(lambda: _all_done(pool), 30)
     assert set(seen) == set(range(20))
 
 
