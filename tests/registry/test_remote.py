@@ -93,7 +93,8 @@ def test_what_is_kept_expires_too(published: Operator) -> None:
     time.sleep(4)
     with pytest.raises(UserError) as refused:
         published.client("bob", url).catalogue()
-    assert refused.value.code == "registry-expired"
+    assert refused.value.code == "registry-unreachable"
+    assert "what is kept of it expired on" in refused.value.message
 
 
 # Freeze, clock, rollback
