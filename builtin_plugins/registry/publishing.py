@@ -31,7 +31,7 @@ class Published:
     roles: tuple[str, ...]
     """Roles that were signed anew."""
     waiting: dict[str, list[str]]
-    """Publishers' roles whose newer state waits for a signature, with the key ids that could give it."""
+    """The root, and publishers' roles, whose newer state waits for a signature, with the key ids that could give it."""
     ageing: dict[str, datetime]
     """Roles that hold still, and whose key was not here to renew them."""
     files: int
@@ -48,7 +48,7 @@ def publish(folder: Folder, ring: KeyRing, into: Path, now: datetime | None = No
         drafts = Drafts(folder, ring, now or utc_now())
         root = root_in_force(folder, drafts)
         content = draft_targets(drafts, root, record, public_key(record.catalogue_key))
-        waiting = {role: keys for role, keys in drafts.missing.items() if role.startswith(PUBLISHER_PREFIX)}
+        waiting = {role: keys for role, keys in drafts.missing.items() if role == ROOT or role.startswith(PUBLISHER_PREFIX)}
         _refuse_unsigned(record.labels, {role: keys for role, keys in drafts.missing.items() if role not in waiting})
         _draft_snapshot(drafts, root)
         _refuse_unsigned(record.labels, {role: keys for role, keys in drafts.missing.items() if role not in waiting})
@@ -61,37 +61,26 @@ def publish(folder: Folder, ring: KeyRing, into: Path, now: datetime | None = No
 
 
 def root_in_force(folder: Folder, drafts: Drafts) -> Root:
-    """The newest root, a staged one put in force when it has its signatures. ``UserError`` where there is none yet.
+    """The newest root, a staged one put in force when it has its signatures. ``UserError`` where none is in force.
 
-    One that holds for less than half of its time is staged anew with the same keys, to be signed at leisure.
+    One that holds for less than half of its time is staged anew with the same keys. While a new root waits for signatures, the
+    old one counts: nothing else has to wait.
     """
     current, staged = folder.current(ROOT), folder.staged(ROOT)
     if staged is None and current is not None and current.signed.expires - drafts.now < lifetime(ROOT) / 2:
-        renewed = next_root(current, drafts.now)
-        if sign_root(drafts.ring, renewed, current) and current.signed.expires > drafts.now:
-            drafts.ageing[ROOT] = current.signed.expires
-        else:
-            staged = renewed
+        staged = next_root(current, drafts.now)
     if staged is not None:
         missing = sign_root(drafts.ring, staged, current)
-        if missing and current is None:
-            _refuse_unsigned(folder.record.labels, {ROOT: missing})
         if missing:
             folder.stage(ROOT, staged)
-            raise UserError(
-                "a new root waits for signatures", where=str(folder.path),
-                remedy=_how_to_sign(folder.record.labels, ROOT, missing), code="registry-unsigned",
-            )  # fmt: skip
-        folder.put_in_force(ROOT, staged)
-        folder.unstage(ROOT)
-        current = staged
-    if current is None:
+            drafts.missing[ROOT] = missing
+        else:
+            folder.put_in_force(ROOT, staged)
+            folder.unstage(ROOT)
+            current = staged
+    if current is None or current.signed.expires <= drafts.now:
+        _refuse_unsigned(folder.record.labels, {ROOT: drafts.missing.get(ROOT, [])})
         raise UserError("this registry has no root", where=str(folder.path), remedy="nself registry init", code="no-registry")
-    if current.signed.expires <= drafts.now:
-        raise UserError(
-            f"the root expired on {current.signed.expires:%Y-%m-%d}", where=str(folder.path),
-            remedy="publish where two of its keys are", code="registry-expired",
-        )  # fmt: skip
     root: Root = current.signed
     return root
 

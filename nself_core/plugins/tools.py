@@ -48,7 +48,7 @@ class Tools:
         from hookspecs.models.catalogue import CatalogueEntry
         from hookspecs.models.manifest import Manifest
         from nself_core.plugins.hashing import hash_files
-        from nself_core.plugins.manifest import MANIFEST, read
+        from nself_core.plugins.manifest import MANIFEST, OUR_PREFIX, read
         from nself_core.plugins.signing import SignatureError, read_signature, verify
 
         listed = _Listed(publishers)
@@ -56,6 +56,8 @@ class Tools:
         def look(package: Path) -> CatalogueEntry:
             manifest = read(str(package / MANIFEST))
             Manifest.model_validate_json(json.dumps({key: value for key, value in manifest.items() if key != "$schema"}))
+            if str(manifest["name"]).startswith(OUR_PREFIX):
+                raise ValueError(f"names that begin with {OUR_PREFIX!r} are nself's own")
             signature = read_signature(package)
             if signature is None:
                 raise SignatureError(f"it is not signed; its publisher does: nself plugin sign {wheel.name}")

@@ -299,6 +299,41 @@ def test_a_root_key_is_replaced_with_signatures_of_old_and_new(published: Operat
     assert published.client().refresh()
 
 
+def test_while_a_new_root_is_being_signed_the_old_one_serves(published: Operator) -> None:
+    away = published.place / "away"
+    away.mkdir()
+    for number in (1, 2):
+        (published.keys / f"root-{number}.pem").rename(away / f"root-{number}.pem")
+    assert len(rotating.rotate(published.folder, published.ring(), "timestamp")) == 2
+    published.add(published.plugin("notes", "1.1.0"))
+    assert list(published.publish().waiting) == ["root"]
+    assert "alice/notes 1.1.0" in names(published)
+    assert rotating.sign(published.folder, "root", away / "root-1.pem") == []
+    assert published.publish().waiting == {}
+    assert [root.signed.version for root in published.folder.roots()] == [1, 2]
+    assert "alice/notes 1.1.0" in names(published)
+
+
+def test_an_expired_root_stops_the_publish_until_two_keys_sign(published: Operator) -> None:
+    for number in (1, 2, 3):
+        (published.keys / f"root-{number}.pem").rename(published.place / f"root-{number}.pem")
+    later = datetime.now(UTC) + timedelta(days=370)
+    with pytest.raises(UserError, match="signatures are missing for root"):
+        published.publish(later)
+    for number in (1, 3):
+        rotating.sign(published.folder, "root", published.place / f"root-{number}.pem")
+    published.publish(later)
+    assert verify(published.tree, now=later).faults == []
+
+
+def test_our_own_prefix_is_nobody_elses(operator: Operator) -> None:
+    source = operator.plugin("notes")
+    place = source / "nself_plugin_notes" / "plugin.json"
+    place.write_text(json.dumps({**json.loads(place.read_text()), "name": "core-notes", "tables": []}))
+    with pytest.raises(UserError, match="nself's own"):
+        operator.add(source)
+
+
 def test_a_publisher_changes_its_key(published: Operator) -> None:
     assert names(published)
     place = published.tools.private_key("alice")
