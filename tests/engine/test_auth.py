@@ -110,6 +110,11 @@ def test_unauthorized_role_and_wrong_configuration() -> None:
     for secret in ({"type": "XX", "key": "a"}, {"type": "RS256", "key": "not a key"}, {"type": "HS256"}):
         with pytest.raises(ConfigError):
             authenticator(secret)
+    jwt_alone = {"HASURA_GRAPHQL_JWT_SECRET": json.dumps({"type": "HS256", "key": KEY})}
+    with pytest.raises(ConfigError, match="ADMIN_SECRET"):
+        read({"HASURA_GRAPHQL_DATABASE_URL": "x", **jwt_alone})
+    with pytest.raises(ConfigError, match="only one"):
+        authenticator({"type": "HS256", "key": KEY}, HASURA_GRAPHQL_AUTH_HOOK="http://hook")
     with pytest.raises(ConfigError, match="SERVER_PORT"):
         read({"HASURA_GRAPHQL_DATABASE_URL": "x", "HASURA_GRAPHQL_SERVER_PORT": "many"})
 

@@ -41,6 +41,9 @@ def run(config: Config) -> int:
         logger.write("startup", {"kind": "server_configuration", "info": info}, "error")
         return 1
     logger.write("startup", {"kind": "server", "info": {"host": config.host, "port": config.port}})
+    if not config.secured:
+        info = "no HASURA_GRAPHQL_ADMIN_SECRET is set: whoever reaches this port may do everything"
+        logger.write("startup", {"kind": "server_configuration", "info": info}, "warn")
     settings = uvicorn.Config(
         app,
         log_config=None,

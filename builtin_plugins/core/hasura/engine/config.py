@@ -106,13 +106,19 @@ def read(env: Mapping[str, str] | None = None) -> Config:
     hook_mode = get("AUTH_HOOK_MODE", "GET").upper()
     if hook_mode not in {"GET", "POST"}:
         raise ConfigError(f"{PREFIX}AUTH_HOOK_MODE: expected GET or POST, found {hook_mode!r}")
+    admin_secrets = _secrets(get("ADMIN_SECRET") or get("ACCESS_KEY"), get("ADMIN_SECRETS"))
+    jwt_secrets = _jwt_secrets(get("JWT_SECRET"), get("JWT_SECRETS"))
+    if jwt_secrets and get("AUTH_HOOK"):
+        raise ConfigError(f"{PREFIX}JWT_SECRET and {PREFIX}AUTH_HOOK: only one of them may be set")
+    if (jwt_secrets or get("AUTH_HOOK")) and not admin_secrets:
+        raise ConfigError(f"{PREFIX}ADMIN_SECRET: needed where {PREFIX}JWT_SECRET or {PREFIX}AUTH_HOOK is set")
     return Config(
         database_url=database or metadata,
         metadata_database_url=metadata,
         host=get("SERVER_HOST", "127.0.0.1"),
         port=_number(source, "SERVER_PORT", 8080, 1),
-        admin_secrets=_secrets(get("ADMIN_SECRET") or get("ACCESS_KEY"), get("ADMIN_SECRETS")),
-        jwt_secrets=_jwt_secrets(get("JWT_SECRET"), get("JWT_SECRETS")),
+        admin_secrets=admin_secrets,
+        jwt_secrets=jwt_secrets,
         auth_hook=get("AUTH_HOOK"),
         auth_hook_mode=hook_mode,
         unauthorized_role=get("UNAUTHORIZED_ROLE"),
