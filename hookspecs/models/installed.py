@@ -25,6 +25,8 @@ class InstalledPlugin(Model):
     """How far it is trusted: ``signed``, ``allowed``, ``development`` …"""
     files: Mapping[str, str] | None = None
     manifest: Manifest
+    environment: str = ""
+    """The Python environment of its own (``bin/python`` is in it), where its manifest asks for one and it is installed."""
 
     @property
     def hooks(self) -> tuple[str, ...]:

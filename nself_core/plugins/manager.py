@@ -84,6 +84,7 @@ class PluginManager:
 
         from hookspecs.models.installed import InstalledPlugin
         from nself_core.plugins.declared import manifest
+        from nself_core.plugins.shared import own_environment
 
         made = []
         for found in self._taking_part():
@@ -101,6 +102,7 @@ class PluginManager:
                 InstalledPlugin(
                     name=found.name, version=whole.version, module=found.module, folder=found.folder, state=verdict.state.value,
                     files=verdict.files, manifest=whole,
+                    environment=str(own_environment(self.home, found.name) or "") if whole.own_environment else "",
                 )
             )  # fmt: skip
         return tuple(made)

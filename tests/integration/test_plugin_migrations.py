@@ -240,6 +240,38 @@ def test_two_that_list_one_table_are_refused(bench: Bench) -> None:
         bench.apply()
 
 
+_OWN = """\
+from hookspecs import Migration, hookimpl
+
+
+@hookimpl
+def migrate_schema(project):
+    yield Migration(id="001", up="CREATE TABLE whatever (x int)", down="DROP TABLE whatever", database={database!r})
+"""
+
+
+def test_a_database_of_its_own_is_its_own(bench: Bench) -> None:
+    plugin_home.write(bench.home, bench.place, "engine", _OWN.format(database="np_engine"), hooks=["migrate_schema"])
+    plugin_home.write(bench.home, bench.place, "thief", _OWN.format(database="postgres"), hooks=["migrate_schema"])
+    bench.enable("engine", "shop")
+    assert ("engine", "001") in bench.apply()
+    assert bench.apply() == []
+    migrator = bench.migrator()
+    role = migrator._roles["engine"]
+    made = migrator._sql.run(
+        "CREATE TABLE more (y int); SELECT 'made';", database="np_engine", user=role.name, password=role.password
+    )
+    assert "made" in made
+    other = migrator._roles["shop"]
+    with pytest.raises(UserError, match="refused"):
+        migrator._sql.run("SELECT 1;", database="np_engine", user=other.name, password=other.password)
+    assert migrator.undo("engine") == ["001"]
+    assert migrator.drop("engine") == ["database np_engine", "role np_engine"]
+    bench.enable("thief")
+    with pytest.raises(UserError, match="asks for the database postgres, which is not its own"):
+        bench.apply()
+
+
 def test_dropping_leaves_nothing_of_it_and_all_of_others(bench: Bench) -> None:
     bench.plugin("gone", {"001.sql": "CREATE TABLE np_gone_a (x int); CREATE TYPE np_gone_t AS (y int)"}, tables=["np_gone_a"])
     bench.plugin("gone-not", {"001.sql": "CREATE TABLE np_gone_not_a (x int)"}, tables=["np_gone_not_a"])
