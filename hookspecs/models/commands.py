@@ -76,6 +76,9 @@ class CommandContext(Protocol):
     def environment(self, service: str, env: str | None = None) -> dict[str, str]:
         """The resolved environment of a service, less what names paths of the runtime. It holds secrets: never print it."""
 
+    def secret(self, name: str, env: str | None = None) -> str:
+        """The value of a secret setting: never print it. ``UserError`` where it has none."""
+
     def address(self, service: str, port: str = "http", env: str | None = None) -> Address:
         """Where a port is reached from this machine; ``UserError`` where it has none, as outside dev
         (``code="port-unpublished"``).

@@ -52,6 +52,13 @@ class ProjectContext:
                 found[name] = text
         return found
 
+    def secret(self, name: str, env: str | None = None) -> str:
+        """See ``hookspecs.CommandContext``."""
+        from hookspecs.models.values import Secret
+
+        workspace = self._workspace(env)
+        return workspace.resolver(self._stack(env)).value("", Secret(name=name)) or ""
+
     def address(self, service: str, port: str = "http", env: str | None = None) -> Address:
         """See ``hookspecs.CommandContext``."""
         stack = self._stack(env)

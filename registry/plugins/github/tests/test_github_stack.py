@@ -136,13 +136,15 @@ def test_events_in_any_order(nself_stack: PluginStack) -> None:
 
 def test_main_events_reach_their_tables(nself_stack: PluginStack) -> None:
     where = {"repository": repository(10, "site", pushed_at=1_780_000_000, created_at=1_500_000_000)}
+    merged = pull(501, merged_at="2026-11-02T00:00:00Z", state="closed")
+    review = {"id": 2, "user": USER, "state": "approved"}
     person = {"name": "Ada", "email": "ada@example.com", "username": "ada"}
     commit = {"id": "d" * 40, "message": "Mend it", "timestamp": "2026-11-02T00:00:00Z", "author": person, "committer": person}
     events: dict[str, dict[str, Any]] = {
         "push": {"ref": "refs/heads/feature", "after": "d" * 40, "commits": [commit], **where},
-        "pull_request": {"action": "closed", "pull_request": pull(501, merged_at="2026-11-02T00:00:00Z", state="closed"), **where},
+        "pull_request": {"action": "closed", "pull_request": merged, **where},
         "pull_request_review": {
-            "action": "submitted", "review": {"id": 2, "user": USER, "state": "approved"}, "pull_request": {"number": 501}, **where
+            "action": "submitted", "review": review, "pull_request": {"number": 501}, **where
         },
         "issue_comment": {"action": "created", "comment": {"id": 71, "user": USER, "body": "yo", "issue_url": "x/6"}, **where},
         "release": {"action": "published", "release": {"id": 4, "tag_name": "v1", "name": "One", "author": USER}, **where},

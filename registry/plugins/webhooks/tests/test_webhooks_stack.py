@@ -107,7 +107,7 @@ def test_an_endpoint_that_keeps_failing_is_turned_off(nself_stack: PluginStack, 
     for _ in range(3):
         publish(nself_stack, "a.b")
     nself_stack.until(lambda: not nself_stack.http.get(f"endpoints/{mine['id']}").json()["enabled"], 60)
-    assert "5 tries in a row" in nself_stack.http.get(f"endpoints/{mine['id']}").json()["disabled_reason"]
+    assert "tries in a row failed" in nself_stack.http.get(f"endpoints/{mine['id']}").json()["disabled_reason"]
 
 
 def test_both_secrets_sign_during_a_rotation(nself_stack: PluginStack, nself_receiver: Receiver) -> None:

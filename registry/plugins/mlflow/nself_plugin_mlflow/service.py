@@ -1,0 +1,156 @@
+"""MLflow as a service: https://mlflow.org/docs/latest/self-hosting/."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from hookspecs import (
+    Backup,
+    Build,
+    Get,
+    HttpProbe,
+    Image,
+    Limits,
+    Mount,
+    Native,
+    NativeProgram,
+    Need,
+    Place,
+    Port,
+    Program,
+    Ref,
+    Route,
+    Secret,
+    Security,
+    Service,
+    ServiceTarget,
+)
+from hookspecs.roles import database_url
+
+if TYPE_CHECKING:
+    from hookspecs import Project, Value
+
+NAME = "mlflow"
+#: The plugin's own database on the project's server.
+DATABASE = "np_mlflow"
+VOLUME = "mlflow_data"
+#: Where the generated files lie: the Dockerfile and the settings of its login.
+FOLDER = "mlflow"
+LOGIN = f"{FOLDER}/login.ini"
+_CONTAINER_PORT = 5000
+
+
+def contributions(project: Project) -> Iterator[Service | Route]:
+    """The server and its route, unless it is turned off."""
+    settings = project.settings
+    if not settings["MLFLOW_ENABLED"]:
+        return
+    yield _service(project)
+    yield Route(
+        name=NAME,
+        host=project.host(settings["MLFLOW_ROUTE"]),
+        target=ServiceTarget(service=NAME),
+        websocket=False,
+        max_body="500m",
+        label="MLflow",
+    )
+
+
+def _service(project: Project) -> Service:
+    settings = project.settings
+    given = settings["MLFLOW_IMAGE"]
+    environment = next((one.environment for one in project.installed if one.name == NAME), "")
+    return Service(
+        name=NAME,
+        category="plugin",
+        summary="MLflow: experiment tracking and model registry",
+        image=Image(ref=given) if given else None,
+        build=None if given else Build(context=FOLDER),
+        command=("mlflow", *_arguments(project, "0.0.0.0", str(_CONTAINER_PORT))),  # noqa: S104  inside its container
+        native=_native(project, environment) if environment else None,
+        no_native="" if environment else "its Python packages are not installed: nself plugin install mlflow",
+        env=_environment(project),
+        ports=(Port.of(settings, "MLFLOW_PORT", _CONTAINER_PORT),),
+        provides={},
+        needs=(Need(capability="sql"), Need(capability="s3", required=False)),
+        probe=HttpProbe(path="/health", tool="python", start_period=120, interval=5, retries=12),
+        mounts=(
+            Mount(kind="volume", source=VOLUME, target="/mlflow/artifacts"),
+            *((Mount(kind="bind", source=LOGIN, target="/mlflow/login.ini", read_only=True),) if _has_login(project) else ()),
+        ),
+        limits=Limits(memory=2 << 30, pids=256),
+        security=Security(tmpfs=("/tmp",)),  # noqa: S108  in its container
+        backup=Backup(method="volumes", volumes=(VOLUME,)),
+        scalable=False,
+    )
+
+
+def _has_login(project: Project) -> bool:
+    return bool(project.settings["MLFLOW_AUTH_ENABLED"])
+
+
+def _arguments(project: Project, host: str, port: Value) -> tuple[Value, ...]:
+    login = ("--app-name", "basic-auth") if _has_login(project) else ()
+    return ("server", "--host", host, "--port", port, "--workers", str(project.settings["MLFLOW_WORKERS"]), *login)
+
+
+def _native(project: Project, environment: str) -> Native:
+    own: dict[str, Value | None] = {
+        "MLFLOW_ARTIFACTS_DESTINATION": _artifacts(project, Place(of="volume", name=VOLUME)),
+        "HOME": Place(of="run"),
+        "PATH": f"{environment}/bin:/usr/bin:/bin",
+        "MLFLOW_SERVER_ALLOWED_HOSTS": _hosts(project),
+    }
+    if _has_login(project):
+        own["MLFLOW_AUTH_CONFIG_PATH"] = Place(of="config", name=LOGIN)
+    return Native(
+        command=(Program(name="python"), "-m", "mlflow", *_arguments(project, "127.0.0.1", Ref(service=NAME, as_="port"))),
+        programs=(NativeProgram(name="python", names=(f"{environment}/bin/python",), install="nself plugin install mlflow"),),
+        env=own,
+    )
+
+
+def _environment(project: Project) -> Mapping[str, Value | None]:
+    settings = project.settings
+    own = settings.secret("MLFLOW_BACKEND_STORE_URI")
+    found: dict[str, Value | None] = {
+        "MLFLOW_BACKEND_STORE_URI": own if own is not None else database_url(NAME, DATABASE),
+        "MLFLOW_DEFAULT_ARTIFACT_ROOT": "mlflow-artifacts:/",
+        "MLFLOW_ARTIFACTS_DESTINATION": _artifacts(project, "/mlflow/artifacts"),
+        "MLFLOW_SERVE_ARTIFACTS": "true",
+        "MLFLOW_SERVER_ALLOWED_HOSTS": _hosts(project),
+        "MLFLOW_FLASK_SERVER_SECRET_KEY": Secret(name="MLFLOW_SECRET_KEY"),
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DO_NOT_TRACK": "true",
+    }
+    if _has_login(project):
+        found["MLFLOW_AUTH_CONFIG_PATH"] = "/mlflow/login.ini"
+    if _in_bucket(project):
+        found |= {
+            "MLFLOW_S3_ENDPOINT_URL": Get(capability="s3", attribute="endpoint"),
+            "AWS_ACCESS_KEY_ID": Get(capability="s3", attribute="access_key"),
+            "AWS_SECRET_ACCESS_KEY": Get(capability="s3", attribute="secret_key"),
+            "AWS_DEFAULT_REGION": Get(capability="s3", attribute="region", default="us-east-1"),
+        }
+    return found
+
+
+def _in_bucket(project: Project) -> bool:
+    """Whether artifacts go to the stack's object storage: where the user names a bucket of it, or has one made for them."""
+    root = str(project.settings["MLFLOW_DEFAULT_ARTIFACT_ROOT"] or "")
+    buckets = project.settings.get("MINIO_DEFAULT_BUCKETS") or ()
+    return root.startswith("s3://") or (not root and project.settings["MLFLOW_ARTIFACTS_BUCKET"] in buckets)
+
+
+def _artifacts(project: Project, folder: Value) -> Value:
+    root = project.settings["MLFLOW_DEFAULT_ARTIFACT_ROOT"]
+    if root:
+        return str(root)
+    return f"s3://{project.settings['MLFLOW_ARTIFACTS_BUCKET']}" if _in_bucket(project) else folder
+
+
+def _hosts(project: Project) -> str:
+    """Names it answers to; it refuses others, against DNS rebinding."""
+    route = project.host(project.settings["MLFLOW_ROUTE"])
+    return f"{route},{route}:*,localhost:*,127.0.0.1:*,{NAME}:*"
