@@ -70,6 +70,7 @@ def complete(tree: Path) -> None:
     key, official = release_key()
     shutil.rmtree(tree / FOLDER, ignore_errors=True)
     build(ROOT / "registry", tree / FOLDER, key)
+    shutil.copytree(ROOT / "plugin_template", tree / "builtin_plugins" / "plugin_template", dirs_exist_ok=True)
     lines = ['"""Made by the build: whose signature covers this release."""', "", f'PUBLIC_KEY = "{key.public.hex()}"']
     (tree / release.KEY_MODULE).write_text("\n".join([*lines, f"OFFICIAL = {official}", ""]), encoding="utf-8")
     (tree / release.LIST).unlink(missing_ok=True)

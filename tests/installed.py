@@ -12,7 +12,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = (
-    "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE", "scripts", "registry", "hookspecs", "nself_core", "builtin_plugins",
+    "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE", "scripts", "registry", "plugin_template", "hookspecs", "nself_core",
+    "builtin_plugins",
 )  # fmt: skip
 
 

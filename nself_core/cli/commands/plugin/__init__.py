@@ -8,6 +8,7 @@ from nself_core.cli.commands.plugin.authoring import keygen, schema, sign
 from nself_core.cli.commands.plugin.choosing import allow, disable, disallow, enable, pin
 from nself_core.cli.commands.plugin.installing import install, rollback, update
 from nself_core.cli.commands.plugin.listing import list_, outdated, search
+from nself_core.cli.commands.plugin.making import check, new
 from nself_core.cli.commands.plugin.migrating import migrate
 from nself_core.cli.commands.plugin.removing import remove, uninstall
 from nself_core.cli.commands.plugin.running import run
@@ -34,6 +35,6 @@ def command() -> None:
 
 for _one in (
     list_, search, info, install, update, outdated, rollback, pin, uninstall, remove, status, verify, enable, disable, allow,
-    disallow, trust, migrate, run, keygen, sign, schema,
+    disallow, trust, migrate, run, new, check, keygen, sign, schema,
 ):  # fmt: skip
     command.add_command(_one)

@@ -45,15 +45,10 @@ def sync(stack: PluginStack, *kinds: str) -> dict[str, dict[str, Any]]:
     before = stack.sql("SELECT now()")[0][0]
     stack.cli("stripe", "sync", *kinds)
 
-    def done() -> dict[str, dict[str, Any]] | None:
-        states = {state["resource"]: state for state in stack.http.get("syncs").json()}
-        rows = stack.sql(
-            "SELECT resource FROM np_stripe_syncs WHERE started_at >= $1 AND (finished_at IS NOT NULL OR error <> '')", before
-        )
-        wanted = set(kinds) or {"checkout_sessions", "customers"}
-        return states if wanted <= {row[0] for row in rows} else None
-
-    return stack.until(done, 90)
+    ended = "SELECT resource FROM np_stripe_syncs WHERE started_at >= $1 AND (finished_at IS NOT NULL OR error <> '')"
+    wanted = set(kinds) or {"checkout_sessions", "customers"}
+    stack.until(lambda: wanted <= {row[0] for row in stack.sql(ended, before)}, 90)
+    return {state["resource"]: state for state in stack.http.get("syncs").json()}
 
 
 def send(stack: PluginStack, body: bytes, **headers: str) -> int:
