@@ -94,8 +94,11 @@ def fresh_project(folder: Path) -> None:
         (folder / file.name).chmod(0o600)
 
 
-def forget_build(project: Path, home: Path) -> None:
-    """Remove what a build writes and what it remembers; keys, secrets and certificates stay, as they are made once."""
+def forget_build(project: Path, home: Path, *, caches: bool = True) -> None:
+    """Remove what a build writes and what it remembers; keys, secrets and certificates stay, as they are made once.
+
+    ``caches``: also the user's: the index of plugins and the code of verified built-ins, which any command before filled.
+    """
     kept = {".nself", ".environments", *(file.name for file in FIXTURE.iterdir())}
     for entry in project.iterdir():
         if entry.name not in kept:
@@ -103,7 +106,8 @@ def forget_build(project: Path, home: Path) -> None:
     for name in ("native", "compose"):
         shutil.rmtree(project / ".nself" / name, ignore_errors=True)
     (project / ".nself" / "build.json").unlink(missing_ok=True)
-    shutil.rmtree(home / "cache", ignore_errors=True)
+    if caches:
+        shutil.rmtree(home / "cache", ignore_errors=True)
 
 
 def measure(made: Installed, folder: Path, runs: int, *, builds: bool) -> dict[str, float]:
@@ -122,7 +126,8 @@ def measure(made: Installed, folder: Path, runs: int, *, builds: bool) -> dict[s
     if builds:
         cases |= {
             "first build": (lambda: fresh_project(project), [nself, "build"], project),
-            "build, nothing but keys": (lambda: forget_build(project, home), [nself, "build"], project),
+            "build, no caches either": (lambda: forget_build(project, home), [nself, "build"], project),
+            "build, nothing but keys": (lambda: forget_build(project, home, caches=False), [nself, "build"], project),
             "build, unchanged": (None, [nself, "build"], project),
         }
     taken: dict[str, list[float]] = {name: [] for name in cases}

@@ -4,31 +4,39 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from importlib.machinery import SourceFileLoader
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from jinja2 import BaseLoader, Environment
+    from jinja2 import BaseLoader, Environment, Template
 
-#: Below a package: its templates, and what our wheel's build compiled them to.
+#: Below a package: its templates, and the modules that our wheel's build compiled them to.
 TEMPLATES, COMPILED = "templates", "templates_compiled"
 
 
 @cache
 def environment(package: str) -> Environment:
-    """The Jinja2 environment over a package's ``templates`` folder."""
-    from jinja2 import ChoiceLoader, ModuleLoader, PackageLoader
+    """The Jinja2 environment over a package's ``templates`` folder, or over what they were compiled to."""
+    from jinja2 import PackageLoader
 
-    loader: BaseLoader = PackageLoader(package)
     spec = find_spec(package)
-    # a package that is imported from verified bytes has its templates compiled from text, as modules beside them are not
-    if spec is not None and spec.origin and isinstance(spec.loader, SourceFileLoader):
-        compiled = Path(spec.origin).with_name(COMPILED)
-        if compiled.is_dir():
-            loader = ChoiceLoader([ModuleLoader(compiled), loader])
-    return _environment(loader)
+    if spec is not None and spec.origin and Path(spec.origin).with_name(COMPILED).is_dir():
+        return _environment(_modules(f"{package}.{COMPILED}"))
+    return _environment(PackageLoader(package))
+
+
+def _modules(folder: str) -> BaseLoader:
+    """Jinja2's ``ModuleLoader``, but that modules are imported as the package's own: verified where those are."""
+    from jinja2 import BaseLoader, ModuleLoader
+
+    class Modules(BaseLoader):
+        def load(self, environment: Environment, name: str, globals: Any = None) -> Template:
+            module = import_module(f"{folder}.{ModuleLoader.get_template_key(name)}")
+            return environment.template_class.from_module_dict(environment, vars(module), globals or {})
+
+    return Modules()
 
 
 def _environment(loader: BaseLoader) -> Environment:
