@@ -169,3 +169,4 @@ def test_through_the_proxy_it_comes_in_and_the_commands_show_what_became_of_it(s
     until(lambda: len(failed()) == 2, seconds=60)
     figures = httpx.get(f"http://127.0.0.1:{shop.host}/metrics", timeout=30).text
     assert 'nself_jobs{job="fail",plugin="shop",state="dead"} 2.0' in figures
+    assert 'nself_webhooks_total{plugin="shop",source="main",status="401"} 1.0' in figures

@@ -12,11 +12,12 @@ from typing import Any
 
 import asyncpg
 import httpx
+import prometheus_client
 import pytest
 import uvicorn
 
 from builtin_plugins.host.jobs import Workers
-from builtin_plugins.host.webhooks import Events, Source, endpoint, intake, webhook_tasks
+from builtin_plugins.host.webhooks import Events, Intake, Source, endpoint, intake, webhook_tasks
 from builtin_plugins.host.webhooks.store import NotStoredError, Row, Store
 from hookspecs.models.host import Event
 from hookspecs.models.manifest import Webhook
@@ -36,6 +37,25 @@ def github(body: bytes, ident: str = "1", kind: str = "push", secret: str = SECR
         "x-hub-signature-256": f"sha256={mac}",
         "authorization": "Bearer hidden", "user-agent": "GitHub-Hookshot/1", **more,
     }  # fmt: skip
+
+
+def test_what_was_answered_is_counted() -> None:
+    app = Intake(Store(None))  # type: ignore[arg-type]
+    app.serve("demo", [Source("demo", RULE, (SECRET,))])
+    registry = prometheus_client.CollectorRegistry(auto_describe=True)
+    registry.register(app)  # type: ignore[arg-type]
+
+    async def two() -> None:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://host") as client:
+            assert (await client.get("/webhooks/demo")).status_code == 405
+            assert (await client.post("/webhooks/demo", content=b"{}", headers=github(b"[]"))).status_code == 401
+            assert (await client.post("/webhooks/nobody")).status_code == 404
+
+    asyncio.run(two())
+    text = prometheus_client.generate_latest(registry).decode()
+    assert 'nself_webhooks_total{plugin="demo",source="main",status="405"} 1.0' in text
+    assert 'nself_webhooks_total{plugin="demo",source="main",status="401"} 1.0' in text
 
 
 @pytest.fixture

@@ -53,6 +53,7 @@ class Work:
             paypal=PayPal(self._paypal),
             stored=self._workers.wake,
         )
+        registry.register(self.intake)
         for name, plugin in plugins.items():  # taken and stored whether or not the plugin's code comes up
             rules = plugin.plugin.manifest.webhooks
             self.intake.serve(name, [Source(name, rule, secrets_of(plugin.secret(rule.secret))) for rule in rules])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from .store import PREFIX, NotStoredError, Row, Store
 
 if TYPE_CHECKING:
     import asyncpg
+    from prometheus_client import Metric
 
 _log = logging.getLogger("nself.host.webhooks")
 
@@ -69,6 +71,7 @@ class _Entry:
         self.name = PREFIX + source.rule.source
         self._hidden = _HIDDEN | scheme.hides | {source.rule.header.lower().encode()}
         self._names: dict[bytes, str] = {}
+        self.answers: Counter[int] = Counter()
         self.chosen = bool(source.rule.events)
         self._exact = frozenset(event for event in source.rule.events if not event.endswith("*"))
         self._starts = tuple(event[:-1] for event in source.rule.events if event.endswith("*"))
@@ -125,9 +128,15 @@ class Intake:
         if scope["type"] != "http":
             await _lifespan(scope, receive, send)
             return
+        entry = self._entries.get(scope["path"]) or self._entries.get(scope["path"].rstrip("/"))
+        if entry is None:
+            await _answer(send, 404, b"no plugin takes webhooks here", b"text/plain; charset=utf-8")
+            return
         try:
-            reply = await self._take(scope, receive)
+            reply = await self._take(entry, scope, receive)
+            entry.answers[200] += 1
         except _AnswerError as answer:
+            entry.answers[answer.status] += 1
             await _answer(send, answer.status, answer.text.encode(), b"text/plain; charset=utf-8", answer.headers)
             return
         if reply is not None:
@@ -136,10 +145,17 @@ class Intake:
         await send(_START)
         await send(_END)
 
-    async def _take(self, scope: Mapping[str, Any], receive: Receive) -> bytes | None:
-        entry = self._entries.get(scope["path"]) or self._entries.get(scope["path"].rstrip("/"))
-        if entry is None:
-            raise _AnswerError(404, "no plugin takes webhooks here")
+    def collect(self) -> Iterable[Metric]:
+        """For a Prometheus registry, as its ``register`` asks: what was answered."""
+        from prometheus_client.core import CounterMetricFamily
+
+        family = CounterMetricFamily("nself_webhooks", "Webhooks answered, by status.", labels=("plugin", "source", "status"))
+        for entry in set(self._entries.values()):
+            for status, number in entry.answers.items():
+                family.add_metric((entry.source.plugin, entry.source.rule.source, str(status)), number)
+        return (family,)
+
+    async def _take(self, entry: _Entry, scope: Mapping[str, Any], receive: Receive) -> bytes | None:
         if scope["method"] != "POST":
             raise _AnswerError(405, "webhooks are sent by POST", ((b"allow", b"POST"),))
         if not entry.keys:

@@ -14,7 +14,7 @@ from .store import PREFIX
 
 Handle = Callable[[Event], Awaitable[object]]
 
-#: Calls of a handler before an event is dead: over about three hours.
+#: Calls of a handler after the first, over about two and a half hours; then the event is dead.
 _RETRIES = 8
 
 
