@@ -39,6 +39,11 @@ class Revocations:
                 remedy="put it back from a backup, or remove it and run `nself plugin outdated` to fetch it anew",
             ) from None
 
+    @property
+    def any(self) -> bool:
+        """Whether anything was ever revoked."""
+        return bool(self._stored["keys"] or self._stored["releases"])
+
     def reason(self, full_name: str, version: str, key: str = "") -> str:
         """Why this version (``publisher/name``), or the key it is signed with, is revoked; empty where it is not."""
         if key and key in self._stored["keys"]:

@@ -56,7 +56,7 @@ class RemoteSource:
         rows: list[Release] = []
         for shard in range(index.shards):
             rows += self._listed(self._needed(shard_path(shard)))
-        return sorted((row for row in rows if not row.revoked), key=lambda row: (row.name, row.publisher))
+        return [row for row in rows if not row.revoked]
 
     def download(self, release: Release, into: Path, progress: Progress) -> Path:
         """See ``Source``."""
@@ -109,6 +109,7 @@ class RemoteSource:
         """The rows of a listing shard. Signed as they are, they are only read: a model for each of 100,000 would take seconds."""
         from hookspecs.models.catalogue import unpack
 
+        reason = self._reason if self._revocations.any else _nothing
         try:
             for row in json.loads(unpack(data))["plugins"]:
                 yield Release(
@@ -120,7 +121,7 @@ class RemoteSource:
                     bundles=tuple(row["bundles"]),
                     summary=row["summary"],
                     level=row["level"],
-                    revoked=self._reason(row["publisher"], row["name"], row["version"], row["key"]),
+                    revoked=reason(row["publisher"], row["name"], row["version"], row["key"]),
                 )
         except (ValueError, KeyError, TypeError) as error:
             raise self._contradiction(f"a listing of its catalogue cannot be read: {error!r}") from None
@@ -158,6 +159,10 @@ class RemoteSource:
             f"registry {self.name}: {reason}", where=self._url,
             remedy="nothing was changed; tell the registry's operator", code="registry-invalid",
         )  # fmt: skip
+
+
+def _nothing(publisher: str, name: str, version: str, key: str) -> str:
+    return ""
 
 
 def _texts(value: object) -> Iterable[str]:
