@@ -77,7 +77,7 @@ def names_seen(plugin: InstalledPlugin) -> set[str]:
 
 
 def settings_of(project: Project, plugin: InstalledPlugin) -> Settings:
-    """The settings a plugin may see."""
+    """The settings a plugin may see: what it names, but of secrets only those that nobody else declares."""
     from hookspecs.patterns import match_pattern
 
     seen = names_seen(plugin)
@@ -85,7 +85,8 @@ def settings_of(project: Project, plugin: InstalledPlugin) -> Settings:
     entries = {
         name: entry
         for name, entry in project.settings.entries.items()
-        if name in seen or any(match_pattern(pattern, name) for pattern in patterns)
+        if (name in seen or any(match_pattern(pattern, name) for pattern in patterns))
+        and not (entry.secret and entry.owner != plugin.name)
     }
     return Settings(entries=entries, declared=frozenset(seen))
 

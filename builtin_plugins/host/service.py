@@ -34,7 +34,7 @@ from hookspecs import (
 from hookspecs.roles import MASTER, password_of
 
 from . import image
-from .document import document, hosted, is_isolated, link_variable, password_variable, secret_variable, variables
+from .document import document, hosted, is_isolated, link_variable, password_variable, secret_variable, settings_of, variables
 from .schema import NAME as PLUGIN
 
 if TYPE_CHECKING:
@@ -115,7 +115,8 @@ def _host(project: Project, plugins: list[InstalledPlugin], alone: list[Installe
         env[link_variable(plugin.name, "address")] = Ref(service=service_of(plugin))
         env[link_variable(plugin.name, "secret")] = _link_secret(plugin)
         names = {rule.secret for rule in plugin.manifest.webhooks}
-        env |= {secret_variable(name): project.settings.secret(name) for name in names}
+        mine = settings_of(project, plugin)
+        env |= {secret_variable(name): mine.secret(name) for name in names}
     return Service(
         name=NAME,
         category="core",

@@ -151,6 +151,7 @@ class Manifest(Model):
     commands: tuple[Command, ...] = ()
     settings: tuple[Setting, ...] = ()
     uses: tuple[str, ...] = ()
+    """Settings of others that it reads; a secret of another's is never given to what the Host runs."""
     tables: tuple[str, ...] = ()
     """Every table, view and sequence of its own the plugin has: a list, never a pattern. Each is named ``np_<name>_…``, with
     underscores for the hyphens of the plugin's name."""

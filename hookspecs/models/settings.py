@@ -29,6 +29,8 @@ class SettingValue(Model):
     secret: bool = False
     provided: bool = False
     """Whether the user gave it (a file or the process environment), not a default or a generated secret."""
+    owner: str = ""
+    """The plugin that declares it."""
 
 
 class Settings(Model):

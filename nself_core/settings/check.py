@@ -34,13 +34,13 @@ class Typed(NamedTuple):
     secret: bool = False
     provided: bool = False
 
-    def model(self, name: str) -> SettingValue:
+    def model(self, name: str, owner: str = "") -> SettingValue:
         """As plugins get it."""
         from hookspecs.models.settings import Origin, SettingValue
 
         origin = Origin(source=self.source, line=self.line)
         value = None if self.secret else self.value
-        return SettingValue(name=name, value=value, origin=origin, secret=self.secret, provided=self.provided)
+        return SettingValue(name=name, value=value, origin=origin, secret=self.secret, provided=self.provided, owner=owner)
 
 
 @dataclass(slots=True)

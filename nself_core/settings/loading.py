@@ -54,7 +54,10 @@ class LoadedSettings:
         """What plugins read."""
         from hookspecs.models.settings import Settings as Model
 
-        entries = {name: one.model(name) for name, one in self.checked.values.items()}
+        entries = {}
+        for name, one in self.checked.values.items():
+            declared = self.declarations.find(name)
+            entries[name] = one.model(name, declared.owner if declared else "")
         return Model(entries=entries, declared=frozenset(d.name for d in self.declarations))
 
     @cached_property

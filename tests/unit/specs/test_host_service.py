@@ -136,6 +136,25 @@ def test_a_manifest_asks_for_nothing_that_nobody_may_have(wrong: dict[str, objec
         Manifest.model_validate_json(json.dumps({"name": "board", "version": "1.0.0", "summary": "x", **wrong}))
 
 
+def test_a_plugin_is_given_no_secret_of_anothers(nself: Nself, own_home: Path, tmp_path: Path) -> None:
+    """Neither by naming it under `uses` nor by declaring it once more."""
+    wanted = ("NSELF_MASTER_SECRET", "POSTGRES_PASSWORD", "HASURA_GRAPHQL_ADMIN_SECRET", "BOARD_KEY")
+    settings = [{"name": name, "secret": True, "help": "Not its own."} for name in ("POSTGRES_PASSWORD", "HASURA_JWT_KEY")]
+    rule = {"source": "x", "scheme": "stripe", "secret": "PLUGIN_INTERNAL_SECRET"}
+    plugin_home.link(own_home / ".nself", "board")
+    plugin_home.write(
+        own_home / ".nself", tmp_path, "greedy", "", uses=["BOARD_TITLE", *wanted], settings=settings, webhooks=[rule]
+    )
+    plugin_home.enable(nself.folder, "board", "greedy")
+    (nself.folder / ".env").write_text("PROJECT_NAME=demo\nPLUGIN_GREEDY_ISOLATED=true\n")
+    nself("build")
+    text = env_file(nself, "plugin-greedy")
+    assert "NSELF_SECRET_" not in text
+    values = Workspace.open(start=nself.folder).secret_values()
+    assert not [name for name in (*wanted, "HASURA_JWT_KEY", "PLUGIN_INTERNAL_SECRET") if values[name] in text]
+    assert "NSELF_SECRET_PLUGIN_INTERNAL_SECRET" not in env_file(nself, "host")
+
+
 def test_what_cannot_be_held_or_taken_is_told_before_the_start(
     nself: Nself, own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
