@@ -201,3 +201,40 @@ def test_the_plugins_service_runs_natively_and_answers(room: Room) -> None:
         room("stop")
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"http://127.0.0.1:{port}/", timeout=30)
+
+
+def test_a_built_in_that_was_changed_is_not_imported(room: Room, wheels: dict[str, Path], tmp_path: Path) -> None:
+    import py_compile
+
+    assert "core" in room("plugin", "status", "core-adminer")
+    room("plugin", "verify", "core-adminer", "core-nginx")
+    other = Room(install(tmp_path / "venv", wheels["nself"]), room.project, tmp_path / "other" / ".nself")
+    folder = other.environment.site / "builtin_plugins" / "optional" / "adminer"
+    source, mark = folder / "__init__.py", tmp_path / "mark"
+    original = source.read_bytes()
+    planted = original + f"\nfrom pathlib import Path\nPath({str(mark)!r}).write_text('run')\n".encode()
+    # Compiled from other source and dressed as what belongs there: it is never read.
+    source.write_bytes(planted)
+    py_compile.compile(str(source))
+    (compiled,) = (folder / "__pycache__").glob("__init__.*.pyc")
+    data, stamp = bytearray(compiled.read_bytes()), source.stat()
+    source.write_bytes(original)
+    data[8:16] = int(stamp.st_mtime).to_bytes(4, "little") + len(original).to_bytes(4, "little")
+    import os
+
+    os.utime(source, (stamp.st_mtime, stamp.st_mtime))
+    compiled.write_bytes(bytes(data))
+    other("build")
+    assert not mark.exists()
+    for change, told in (
+        (lambda: source.write_bytes(planted), "__init__.py changed"),
+        (lambda: (folder / "extra.py").write_text(""), "extra.py is new"),
+        (source.unlink, "__init__.py is gone"),
+    ):
+        change()
+        assert told in other("build", "--force", check=False)
+        assert told in other("plugin", "verify", "core-adminer", check=False)
+        assert not mark.exists()
+        source.write_bytes(original)
+        (folder / "extra.py").unlink(missing_ok=True)
+    other("plugin", "verify", "core-adminer")
