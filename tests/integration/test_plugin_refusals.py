@@ -187,7 +187,7 @@ def test_the_whole_list(shop: Shop) -> None:
     shop.done("plugin", "install", "hello", "--force")
 
     # Taken back
-    shop.done("registry", "revoke", "hello", "1.0.0", "--reason", "it phones home", "--dir", "work", home=shop.operator)
+    shop.done("registry", "revoke", "hello", "1.0.0", "--reason", "it phones home", "--yes", "--dir", "work", home=shop.operator)
     shop.publish()
     shop.refused("it phones home", "plugin", "install", "hello", "--force")
     assert "revoked" in shop.done("plugin", "status", "hello")
