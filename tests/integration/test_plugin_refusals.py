@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import http.server
 import json
-import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -199,22 +198,6 @@ def test_the_whole_list(shop: Shop) -> None:
     shop.done("plugin", "search", "newer")
     replace_tree(older, shop.served)
     shop.refused("older metadata", "plugin", "install", "newer")
-
-
-def test_a_registry_that_nobody_renewed(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    faketime = shutil.which("faketime")
-    if faketime is None:
-        pytest.skip("needs faketime")
-    import subprocess
-    import sys
-
-    environ = {**os.environ, "NSELF_HOME": str(shop.user)}
-    command = [faketime, "+40 days", sys.executable, "-m", "nself_core", "plugin", "install", "good"]
-    before = shop.state()
-    done = subprocess.run(command, cwd=shop.project, env=environ, capture_output=True, text=True, check=False)
-    assert done.returncode == 1, done.stdout
-    assert "expired" in done.stderr
-    assert shop.state() == before
 
 
 def replace_tree(source: Path, target: Path) -> None:
