@@ -165,6 +165,7 @@ def test_a_build_without_the_release_key_says_so(build: Build, tmp_path: Path, m
     monkeypatch.delenv("NSELF_RELEASE_KEY")
     made = install(tmp_path / "venv", build_wheel(build.checkout, tmp_path / "wheel"))
     assert "(unofficial build)" in made.nself("version", cwd=tmp_path, home=tmp_path / ".nself").stdout
+    assert "an unofficial build" in made.nself("plugin", "status", cwd=tmp_path, home=tmp_path / ".nself").stdout
     assert int(python(made, "from nself_core import release as r; print(r.verify_all())", tmp_path / ".nself")) > 400
 
 

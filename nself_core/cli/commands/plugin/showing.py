@@ -11,6 +11,7 @@ from nself_core.cli.commands.plugin.common import document, manager, name_argume
 from nself_core.cli.completion import plugins
 from nself_core.cli.options import json_option
 from nself_core.cli.output import next_step, print_json, print_table, say
+from nself_core.edition import edition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -107,8 +108,11 @@ def _attention(opened: PluginManager, as_json: bool) -> None:
             "unsigned": [document(entry) for entry in loose],
             "not_installed": gone,
             "failing": failing,
+            "edition": edition(),
         })  # fmt: skip
         return
+    if edition() == "unofficial build":
+        say("nself is an unofficial build: its own plugins are vouched for by whoever built it")
     for name, one in failing.items():
         say(f"{name} does not serve: {_word(one)}")
     for name in gone:
