@@ -144,7 +144,8 @@ def test_the_embedded_registry_offers_its_plugin_and_refuses_a_changed_wheel(ins
         "except UserError as e: print(e.code)\n"
     )
     first, second = python(installed, code, tmp_path / ".nself").splitlines()
-    assert first == "nself/example 1.0.0 embedded ['example']"
+    assert first.startswith("nself/example 1.0.0 embedded [")
+    assert "'example'" in first
     assert second == "nself_plugin_example-1.0.0-py3-none-any.whl"
     wheel = installed.site / "builtin_plugins" / "registry" / "embedded" / second
     data = wheel.read_bytes()
