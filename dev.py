@@ -6,7 +6,8 @@
     python3 dev.py venv     make the environment alone
 
 The environment is ``.venv`` beside this file and the demo project is ``demo``. On Debian, run as root, ``test`` installs the
-packages that tests need (Compose, Go and monitoring programs); what cannot be had is skipped by name.
+packages that tests need (Docker, Compose, Go and monitoring programs); what cannot be had is skipped by name. A Docker Engine is
+started for the tests that need one where none answers; its images are kept in ``~/.cache/nself-tests`` (``NSELF_TEST_CACHE``).
 """
 
 from __future__ import annotations
@@ -19,14 +20,20 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.e2e_docker import engine  # standard library alone
+
 ROOT = Path(__file__).resolve().parent
 VENV = Path(os.environ.get("NSELF_DEV_VENV", ROOT / ".venv"))
 PYTHON = VENV / "bin" / "python"
 DEMO = ROOT / "demo"
+PYTEST = (PYTHON, "-m", "pytest", "-p", "no:cacheprovider")
+#: pytest's exit code where it was asked for tests and none matched.
+NO_TESTS = 5
 
 #: Debian packages that tests use where they can be had.
 DEBIAN_TEST_PACKAGES = (
-    "docker-compose",
+    *engine.PACKAGES,
+    "busybox-static",
     "golang-go",
     "golang-github-gin-gonic-gin-dev",
     "golang-google-grpc-dev",
@@ -128,10 +135,25 @@ def test(fast: bool, rest: list[str]) -> int:
     run(PYTHON, "-m", "ruff", "check", ".")
     run(PYTHON, "-m", "ruff", "format", "--check", ".")
     run(PYTHON, "-m", "mypy")
-    quick = run(PYTHON, "-m", "pytest", "-m", "not slow", "-n", "2", "-p", "no:cacheprovider", *rest, check=False)
-    if quick or fast:
+    quick = run(*PYTEST, "-m", "not slow", "-n", "2", *rest, check=False)
+    if (quick and not (quick == NO_TESTS and rest)) or fast:
         return quick
-    return run(PYTHON, "-m", "pytest", "-m", "slow", "-p", "no:cacheprovider", "-ra", *rest, check=False)
+    slow = run(*PYTEST, "-m", "slow and not docker", "-ra", *rest, check=False)
+    return test_on_docker(rest) or (0 if slow == NO_TESTS and rest else slow)
+
+
+def test_on_docker(rest: list[str]) -> int:
+    """The tests on a Docker Engine: the one that answers, else one of their own. Where there is none, they skip by name."""
+    try:
+        with engine.running() as host:
+            os.environ |= {"DOCKER_HOST": host, "NSELF_TEST_COMPOSE_V2": engine.compose_v2()}
+            print(f"Docker tests run on the engine at {host}", flush=True)
+            run(PYTHON, "-m", "tests.e2e_docker.images")
+            code = run(*PYTEST, "-m", "docker", "-ra", *rest, check=False)
+    except RuntimeError as reason:
+        print(f"\n{'=' * 20} DOCKER TESTS ARE SKIPPED: {reason} {'=' * 20}\n", flush=True)
+        code = run(*PYTEST, "-m", "docker", "-ra", *rest, check=False)
+    return 0 if code == NO_TESTS and rest else code
 
 
 def main() -> int:

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from hookspecs.models.routes import HostTarget as HostTarget
     from hookspecs.models.routes import Route as Route
     from hookspecs.models.routes import ServiceTarget as ServiceTarget
+    from hookspecs.models.runtime import DataAccess as DataAccess
     from hookspecs.models.runtime import HttpAccess as HttpAccess
     from hookspecs.models.runtime import LogLine as LogLine
     from hookspecs.models.runtime import MigrationState as MigrationState
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
     from hookspecs.models.runtime import ServiceAccess as ServiceAccess
     from hookspecs.models.runtime import ServiceState as ServiceState
     from hookspecs.models.runtime import SqlAccess as SqlAccess
+    from hookspecs.models.runtime import Streams as Streams
     from hookspecs.models.runtime import Tracker as Tracker
     from hookspecs.models.service import Alert as Alert
     from hookspecs.models.service import Backup as Backup
@@ -138,6 +140,7 @@ _MODULE_OF = {
     "Route": "routes",
     "ServiceTarget": "routes",
     "HttpAccess": "runtime",
+    "DataAccess": "runtime",
     "LogLine": "runtime",
     "MigrationState": "runtime",
     "Migrator": "runtime",
@@ -150,6 +153,7 @@ _MODULE_OF = {
     "ServiceState": "runtime",
     "SqlAccess": "runtime",
     "Tracker": "runtime",
+    "Streams": "runtime",
     "Alert": "service",
     "Backup": "service",
     "Build": "service",

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from builtin_plugins.custom.slots import Slot
     from hookspecs.models.project import Project
     from hookspecs.models.routes import Route
-    from hookspecs.models.service import Mount, Need, Service
+    from hookspecs.models.service import Mount, Need, Security, Service
     from hookspecs.models.settings import Origin
 
 #: Folders of the container that the dev mount of the source must not cover: what the image installed or built.
@@ -56,6 +56,7 @@ def service(project: Project, slot: Slot) -> Service:
         mounts=(*_dev_mounts(project, slot), *slot.mounts),
         replicas=settings.get(slot.variable("REPLICAS"), 1),
         limits=Limits(memory=settings.get(slot.variable("MEMORY")), cpus=settings.get(slot.variable("CPU"))),
+        security=_security(slot),
         restart="unless-stopped" if policy == "always" else policy,
         provenance=_provenance(project, slot),
     )
@@ -94,6 +95,16 @@ def _dev_mounts(project: Project, slot: Slot) -> list[Mount]:
         return []
     kept = [Mount(kind="anonymous", target=target) for target in _KEPT[slot.template.kind]]
     return [Mount(kind="bind", source=slot.source.context, target="/app"), *kept]
+
+
+def _security(slot: Slot) -> Security:
+    """Our templates write to ``/tmp`` alone and name a user of their own; what somebody else made may do as it was made to."""
+    from hookspecs.models.service import Security
+
+    if slot.source.own_image and slot.template.name != "custom":
+        return Security(read_only=True, tmpfs=("/tmp",))  # noqa: S108  inside the container
+    theirs = "the image is the user's own"
+    return Security(reasons={"user": theirs, "read_only": theirs})
 
 
 def _needs(slot: Slot) -> tuple[Need, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import IO, Literal, NamedTuple, Protocol
 
 from hookspecs.models.base import Model
 from hookspecs.models.project import Project
@@ -30,6 +30,13 @@ class Offer(Model):
     """Where this runtime's rendered files go, relative to the project's root: ``""`` or a folder ending in ``/``."""
     missing: str = ""
     """``"package.module:function"``, called with a ``Service``: why it cannot run on this machine, ``""`` where it can."""
+    eject: str = ""
+    """``"package.module:function"``, called with ``(project, stack, resolver, folder)``: write into an empty folder what runs the
+    stack without nself, and return the names of what was made."""
+    look: str = ""
+    """``"package.module:function"``, called with the project's name and its services for ``nself status`` at a glance: it imports
+    next to nothing, and returns rows of service, category, state, health, time up and ports, or ``None`` where the runtime's
+    own ``states`` must be asked."""
     priority: int = 0
     """Which is chosen where the user chose none: the highest available."""
 
@@ -65,6 +72,14 @@ class LogLine(Model):
     time: datetime | None = None
 
 
+class Streams(NamedTuple):
+    """Where a command reads and writes instead of the terminal: open binary files."""
+
+    stdin: IO[bytes]
+    stdout: IO[bytes]
+    stderr: IO[bytes]
+
+
 #: Called with a service name, a state and a short detail as things happen.
 Progress = Callable[[str, str, str], None]
 
@@ -89,28 +104,49 @@ class Runtime(Protocol):
     def restart(self, services: Sequence[str], *, timeout: float, progress: Progress) -> list[ServiceState]:
         """Restart the named services and wait until they are healthy again."""
 
-    def states(self, *, probe: bool = False) -> list[ServiceState]:
-        """Every service of the Stack as it stands; ``probe`` runs the health probes now."""
+    def states(self, *, probe: bool = False, usage: bool = False) -> list[ServiceState]:
+        """Every service of the Stack as it stands.
+
+        ``probe`` runs the health probes now; ``usage`` adds memory and processor where measuring them takes time.
+        """
 
     def logs(
         self, services: Sequence[str] | None, *, follow: bool, tail: int | None, since: datetime | None
     ) -> Iterator[LogLine]:
         """Log lines, oldest first."""
 
-    def exec(self, service: str, argv: Sequence[str], *, tty: bool, user: str | None, env: dict[str, str]) -> int:
-        """Run a command in the service's surroundings with this terminal's streams; return its exit code."""
+    def exec(
+        self,
+        service: str,
+        argv: Sequence[str],
+        *,
+        tty: bool,
+        user: str | None,
+        env: dict[str, str],
+        streams: Streams | None = None,
+    ) -> int:
+        """Run a command in the surroundings of a running service and return its exit code.
+
+        It has this terminal's streams, or those given. Values of ``env`` never travel as arguments.
+        """
 
     def own_ports(self) -> set[int]:
         """Host ports that this project's running services hold now (they are not "taken")."""
 
     def holds_data(self) -> list[str]:
-        """The data volumes that exist, for refusing a change of runtime and for ``destroy``."""
+        """The data volumes that exist, by their names in the Stack, for a change of runtime and for ``destroy``."""
 
     def migrator(self) -> Migrator:
         """The migrator of the database this stack runs; ``UserError`` (``code="not-started"``) where it does not run."""
 
     def access(self, service: str) -> ServiceAccess:
         """The way into a running service, for ``Service.rekey``; ``UserError`` (``code="not-started"``) where it does not run."""
+
+    def read_volume(self, volume: str, into: IO[bytes]) -> None:
+        """Write the files of a data volume (its name in the Stack) as a tar. Nothing that uses it runs."""
+
+    def write_volume(self, volume: str, source: IO[bytes]) -> None:
+        """Replace the files of a data volume with those of a tar, owned by whom its service runs as. Nothing uses it."""
 
     def destroy(self, *, data: bool, progress: Progress) -> list[str]:
         """Remove what was made (processes, containers, networks; with ``data`` the volumes) and tell what went."""
@@ -224,6 +260,23 @@ class Migrator(Protocol):
 
         The plugin need no longer be installed. Harmless when repeated.
         """
+
+
+class DataAccess(Protocol):
+    """How a service's dump and restore functions (``Backup``) reach it where it runs, whatever the runtime."""
+
+    environment: Mapping[str, str]
+    """The service's resolved environment, secrets included: never log it."""
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: IO[bytes] | None = None,
+        stdout: IO[bytes] | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        """Run a command in the service's surroundings. One that fails is a ``UserError`` with the end of what it said."""
 
 
 class Resolver(Protocol):

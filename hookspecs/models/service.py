@@ -196,10 +196,19 @@ class Alert(Model):
 
 
 class Backup(Model):
-    """What a backup of this service is: a dump by the service's own tool, or the named volumes."""
+    """What a backup of this service is: a dump by the service's own tool, or the named volumes.
+
+    ``dump`` and ``restore`` name functions ``"package.module:function"`` that are called with a ``DataAccess`` and the path of
+    one file, while the service runs and nothing that needs it does: the first writes it, the second reads it into an empty or an
+    older state, which it replaces. What has both can move from one runtime to another. So can ``volumes`` that are ``portable``:
+    the program that runs under any runtime reads their files alike.
+    """
 
     method: Literal["sql-dump", "volumes", "none"]
     volumes: tuple[str, ...] = ()
+    portable: bool = False
+    dump: str = ""
+    restore: str = ""
 
 
 class Link(Model):

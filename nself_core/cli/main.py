@@ -16,6 +16,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         print(f"nself {__version__}{note()}")  # noqa: T201  click is not imported for this
         return 0
+    if arguments[:1] == ["status"] and "_NSELF_COMPLETE" not in os.environ:
+        from nself_core.cli.glance import glance
+
+        code = glance(arguments[1:])
+        if code is not None:
+            return code
     return _run(arguments)
 
 

@@ -42,6 +42,7 @@ COMMANDS = (
     Entry("plugin", "Plugins and runtimes", "Find, install, trust, enable and write plugins."),
     Entry("license", "Plugins and runtimes", "Set, show and remove the licence for paid plugins."),
     Entry("runtime", "Plugins and runtimes", "Show how the stack runs, or move it to another runtime."),
+    Entry("eject", "Plugins and runtimes", "Write a folder that runs the stack without nself."),
     Entry("clean", "Tidy up", "Remove what can be made again."),
     Entry("destroy", "Tidy up", "Remove the stack with its data, after a typed confirmation."),
     Entry("completion", "This program", "Print the completion script of a shell."),

@@ -42,6 +42,6 @@ def refuse_if_data(workspace: Workspace, holder: str, wanted: str) -> None:
     if held:
         raise UserError(
             f"the {holder} runtime holds this project's data ({', '.join(held)}); {wanted} would start with an empty database",
-            remedy=f"stay: nself start --runtime {holder}; or give the data up: nself destroy, then start",
+            remedy=f"take it along: nself runtime switch {wanted}; or stay: nself start --runtime {holder}",
             code="runtime-holds-data",
         )

@@ -39,6 +39,7 @@ WORDS = [
     "completion",
     "version",
     "explain",
+    "eject",
     "up",
     "down",
 ]

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,7 +62,7 @@ def image() -> str:
         script = tarfile.TarInfo("bin/wget")
         script.mode, script.size = 0o755, len(WGET)
         tar.addfile(script, io.BytesIO(WGET.encode()))
-    engine.api.import_image_from_data(packed.getvalue(), repository="nself-test/busybox", tag="2")
+    engine.streaming.import_image_from_data(packed.getvalue(), repository="nself-test/busybox", tag="2")
     return IMAGE
 
 
@@ -158,7 +159,7 @@ def test_start_states_change_stop_destroy(run: Run) -> None:
     assert usage.cpu is not None
     runtime.stop(None, progress=run.progress)
     assert {s.name: s.status for s in runtime.states()} == {"web": "stopped", "helper": "completed"}
-    assert runtime.holds_data() == [f"{run.project.name}_web_data"]
+    assert runtime.holds_data() == ["web_data"]
     gone = runtime.destroy(data=True, progress=run.progress)
     assert f"volume {run.project.name}_web_data" in gone
     assert runtime.engine.containers() == []
@@ -220,3 +221,23 @@ def test_a_missing_image_and_a_taken_name_are_one_clear_error(run: Run, tmp_path
     other = Run(tmp_path_factory.mktemp("other"), run.project.name)
     with pytest.raises(UserError, match="runs from another folder already"):
         other.start(other.runtime(HELPER))
+
+
+def test_a_volume_goes_out_and_in_again(run: Run) -> None:
+    runtime = run.runtime(WEB, HELPER)
+    run.start(runtime)
+    assert runtime.exec("web", ["/bin/sh", "-c", "mkdir /data/a; echo kept >/data/a/file"], tty=False, user=None, env={}) == 0
+    runtime.stop(None, progress=run.progress)
+    out = io.BytesIO()
+    with tempfile.TemporaryFile() as held:
+        runtime.read_volume("web_data", held)
+        held.seek(0)
+        out.write(held.read())
+    run.start(runtime)
+    assert runtime.exec("web", ["/bin/sh", "-c", "echo other >/data/b; rm -r /data/a"], tty=False, user=None, env={}) == 0
+    runtime.stop(None, progress=run.progress)
+    out.seek(0)
+    runtime.write_volume("web_data", out)
+    run.start(runtime)
+    look = ["/bin/sh", "-c", '[ "$(cat /data/a/file)" = kept ] && [ ! -e /data/b ]']
+    assert runtime.exec("web", look, tty=False, user=None, env={}) == 0

@@ -108,8 +108,9 @@ def contributions(project: Project) -> Iterator[Service | Route]:
             Need(capability="smtp", required=False, condition="started"),
         ),
         probe=_probe(project),
-        security=Security(read_only=_is_own_image(chosen)),
         limits=Limits(memory=256 << 20),
+        # The image names no user; nothing in it belongs to root alone.
+        security=Security(user="10001:10001", read_only=True, tmpfs=("/tmp",)),  # noqa: S108  inside the container
         links=(Link(label="Auth"),),
         provenance={"image": origin} if origin else {},
     )

@@ -21,6 +21,7 @@ from hookspecs import (
     Project,
     Ref,
     Route,
+    Security,
     Service,
     ServiceTarget,
     Value,
@@ -66,6 +67,8 @@ def contributions(project: Project) -> Iterator[Service | Route]:
         # Upstream's image has curl; nself/graphql, which stands in for it, has Python and no curl.
         probe=HttpProbe(path="/healthz", tool="python" if _is_own_image(image) else "curl", start_period=60),
         limits=Limits(memory=1 << 30),
+        # The image names no user; nothing in it belongs to root alone.
+        security=Security(user="10001:10001", read_only=True, tmpfs=("/tmp",)),  # noqa: S108  inside the container
         links=(Link(label="GraphQL API", path="/v1/graphql"), *_console_link(project)),
         provenance={"image": origin} if origin else {},
     )

@@ -81,9 +81,11 @@ def contributions(project: Project) -> Iterator[Service | Route | CertificateReq
         limits=Limits(memory=256 << 20),
         security=Security(
             cap_add=("CHOWN", "DAC_OVERRIDE", "NET_BIND_SERVICE", "SETGID", "SETUID"),
-            tmpfs=("/var/cache/nginx",),
+            read_only=True,
+            tmpfs=("/run", "/tmp", "/var/cache/nginx"),  # noqa: S108  inside the container
             reasons={
-                "cap_add": "it binds ports below 1024, reads a key that its owner alone may, and gives up root for its workers"
+                "user": "its first process reads a key that its owner alone may; the workers are the user nginx",
+                "cap_add": "it binds ports below 1024, reads a key that its owner alone may, and gives up root for its workers",
             },
         ),
         links=(Link(label="Proxy health", path="/health"),),

@@ -49,6 +49,14 @@ def pg_controldata() -> str | None:
     return _program("pg_controldata")
 
 
+def pg_dump() -> str | None:
+    return _program("pg_dump")
+
+
+def pg_dumpall() -> str | None:
+    return _program("pg_dumpall")
+
+
 def unpack(*, uid: int | None = None, gid: int | None = None) -> Path:
     """Unpack the programs where that has not been done, and return their folder.
 

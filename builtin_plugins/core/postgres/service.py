@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 NAME = "postgres"
 VOLUME = "postgres_data"
 
-_PROGRAMS = ("postgres", "initdb", "psql", "pg_isready", "pg_controldata")
+_PROGRAMS = ("postgres", "initdb", "psql", "pg_isready", "pg_controldata", "pg_dump", "pg_dumpall")
 
 
 def database(project: Project) -> str:
@@ -86,9 +86,16 @@ def service(project: Project) -> Service:
         limits=Limits(pids=1024),
         security=Security(
             cap_add=("CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"),
+            read_only=True,
+            tmpfs=("/tmp", "/run/postgresql"),  # noqa: S108  inside the container
             reasons={"cap_add": "the image's entry point owns the data folder as root, then becomes the user postgres"},
         ),
-        backup=Backup(method="sql-dump", volumes=(VOLUME,)),
+        backup=Backup(
+            method="sql-dump",
+            volumes=(VOLUME,),
+            dump="builtin_plugins.core.postgres.dump:dump",
+            restore="builtin_plugins.core.postgres.dump:restore",
+        ),
         stop_grace=60,
         rekey={"POSTGRES_PASSWORD": "builtin_plugins.core.postgres.rekey:rekey"},
         migrator="builtin_plugins.core.postgres.migrator:Migrator",

@@ -65,7 +65,7 @@ def contributions(project: Project) -> Iterator[Service | Route]:
             Mount(kind="volume", source=VOLUME, target="/alertmanager"),
             Mount(kind="bind", source=f"./{FOLDER}", target="/etc/alertmanager", read_only=True),
         ),
-        security=Security(tmpfs=(f"{SECRETS}:mode=1777",)),
+        security=Security(read_only=True, tmpfs=(f"{SECRETS}:mode=1777",)),
         scalable=False,
         limits=Limits(memory=256 << 20),
         scrapes=(Scrape(),),

@@ -42,7 +42,10 @@ def contributions(project: Project) -> Iterator[Service]:
             cap_add=("DAC_READ_SEARCH",),
             read_only=True,
             tmpfs=("/tmp",),  # noqa: S108  in its container
-            reasons={"cap_add": "/var/lib/docker is readable by root alone"},
+            reasons={
+                "user": "the control groups and the disk of other users' containers are read",
+                "cap_add": "/var/lib/docker is readable by root alone",
+            },
         ),
         scalable=False,
         limits=Limits(memory=256 << 20),

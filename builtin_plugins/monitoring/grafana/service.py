@@ -16,6 +16,7 @@ from hookspecs import (
     Ref,
     Route,
     Secret,
+    Security,
     Service,
     ServiceTarget,
 )
@@ -63,6 +64,7 @@ def contributions(project: Project) -> Iterator[Service | Route]:
         ),
         scalable=False,
         limits=Limits(memory=_MEMORY[project.environment.cls] << 20),
+        security=Security(read_only=True, tmpfs=("/tmp", "/var/log/grafana")),  # noqa: S108  inside the container
         links=(Link(label="Dashboards"),),
         provenance={"image": origin} if origin else {},
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hookspecs import Capability, HttpProbe, Image, Limits, Mount, Port, Project, Ref, Scrape, Service
+from hookspecs import Capability, HttpProbe, Image, Limits, Mount, Port, Project, Ref, Scrape, Security, Service
 
 NAME = "loki"
 VOLUME = "loki_data"
@@ -34,6 +34,7 @@ def contributions(project: Project) -> Iterator[Service]:
         ),
         scalable=False,
         limits=Limits(memory=_MEMORY[project.environment.cls] << 20),
+        security=Security(read_only=True, tmpfs=("/tmp",)),  # noqa: S108  inside the container
         scrapes=(Scrape(),),
         provenance={"image": origin} if origin else {},
     )

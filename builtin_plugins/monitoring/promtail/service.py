@@ -58,6 +58,8 @@ def contributions(project: Project) -> Iterator[Service]:
         security=Security(
             user="0:0",
             cap_add=("DAC_READ_SEARCH",),
+            read_only=True,
+            tmpfs=("/tmp",),  # noqa: S108  inside the container
             reasons={
                 "user": "the containers' log files belong to root",
                 "cap_add": "the containers' log files are readable by root alone",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hookspecs import Capability, HttpProbe, Image, Limits, Mount, Port, Project, Ref, Scrape, Service
+from hookspecs import Capability, HttpProbe, Image, Limits, Mount, Port, Project, Ref, Scrape, Security, Service
 
 NAME = "tempo"
 VOLUME = "tempo_data"
@@ -39,6 +39,7 @@ def contributions(project: Project) -> Iterator[Service]:
         ),
         scalable=False,
         limits=Limits(memory=512 << 20),
+        security=Security(read_only=True, tmpfs=("/tmp",)),  # noqa: S108  inside the container
         scrapes=(Scrape(),),
         provenance={"image": origin} if origin else {},
     )

@@ -73,7 +73,11 @@ def contributions(project: Project) -> Iterator[Service | Route]:
         limits=Limits(memory=512 << 20),
         security=Security(
             cap_add=("DAC_OVERRIDE",),
-            reasons={"cap_add": "the project's files and the Docker socket belong to other users than the image's"},
+            reasons={
+                "user": "the Docker socket is root's",
+                "cap_add": "the project's files and the Docker socket belong to other users than the image's",
+                "read_only": "it runs commands of its own, which write where they want",
+            },
         ),
         links=(Link(label="Admin"),),
         provenance={"image": origin} if origin else {},

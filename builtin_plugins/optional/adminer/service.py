@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hookspecs import Get, HttpProbe, Image, Limits, Link, Need, Port, Project, Route, Service, ServiceTarget
+from hookspecs import Get, HttpProbe, Image, Limits, Link, Need, Port, Project, Route, Security, Service, ServiceTarget
 
 NAME = "adminer"
 
@@ -26,6 +26,7 @@ def contributions(project: Project) -> Iterator[Service | Route]:
         needs=(Need(capability="sql"),),
         probe=HttpProbe(path="/"),
         limits=Limits(memory=256 << 20),
+        security=Security(read_only=True, tmpfs=("/tmp",)),  # noqa: S108  inside the container
         links=(Link(label="Database browser", dev_only=True),),
         provenance={"image": origin} if origin else {},
     )

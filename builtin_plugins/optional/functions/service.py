@@ -55,7 +55,9 @@ def service(project: Project) -> Service:
             Mount(kind="bind", source=FOLDER, target="/opt/project/functions"),
             Mount(kind="anonymous", target="/opt/project/functions/node_modules"),
         ),
-        security=Security(cap_add=("CHOWN", "DAC_OVERRIDE", "FOWNER"), reasons={"cap_add": _ROOT}),
+        security=Security(
+            cap_add=("CHOWN", "DAC_OVERRIDE", "FOWNER"), reasons={"user": _ROOT, "cap_add": _ROOT, "read_only": _ROOT}
+        ),
         links=(Link(label="Functions", path="/hello"),),
         provenance={"image": origin} if origin else {},
     )

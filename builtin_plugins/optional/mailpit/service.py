@@ -85,7 +85,7 @@ def contribution(project: Project) -> Iterator[Service | Route]:
         probe=HttpProbe(path="/readyz", tool="wget", interval=10),
         scalable=False,
         limits=Limits(memory=256 * 2**20),
-        security=Security(read_only=True, tmpfs=("/tmp",)),  # noqa: S108  inside the container
+        security=Security(user="10001:10001", read_only=True, tmpfs=("/tmp",)),  # noqa: S108  inside the container
         links=(Link(label="Mail", dev_only=True),),
     )
     yield Route(

@@ -17,6 +17,7 @@ from hookspecs import (
     Ref,
     Route,
     Secret,
+    Security,
     Service,
     ServiceTarget,
 )
@@ -50,6 +51,11 @@ def contributions(project: Project) -> Iterator[Service | Route]:
         mounts=(Mount(kind="volume", source=VOLUME, target="/meili_data"),),
         scalable=False,
         limits=Limits(memory=1 << 30),
+        security=Security(
+            read_only=True,
+            tmpfs=("/tmp",),  # noqa: S108  inside the container
+            reasons={"user": "the image runs as root, and its data volume is root's"},
+        ),
         backup=Backup(method="volumes", volumes=(VOLUME,)),
         links=(Link(label="Search"),),
         provenance={"image": origin} if origin else {},

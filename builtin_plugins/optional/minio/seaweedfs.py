@@ -72,9 +72,13 @@ def service(project: Project, buckets: list[str], public: list[str]) -> Service:
         security=Security(
             cap_add=("CHOWN", "DAC_OVERRIDE", "FOWNER"),
             tmpfs=("/tmp",),  # noqa: S108  inside the container
-            reasons={"cap_add": "the image runs as root, and its data volume may belong to another user"},
+            reasons={
+                "user": "the image runs as root",
+                "cap_add": "the image runs as root, and its data volume may belong to another user",
+                "read_only": "the image keeps its own settings below /root",
+            },
         ),
-        backup=Backup(method="volumes", volumes=(VOLUME,)),
+        backup=Backup(method="volumes", volumes=(VOLUME,), portable=True),
     )
 
 

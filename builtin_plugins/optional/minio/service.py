@@ -98,7 +98,11 @@ def _minio(project: Project) -> Service:
         scalable=False,
         security=Security(
             cap_add=("CHOWN", "DAC_OVERRIDE", "FOWNER"),
-            reasons={"cap_add": "the image runs as root, and its data volume may belong to another user"},
+            reasons={
+                "user": "the image runs as root",
+                "cap_add": "the image runs as root, and its data volume may belong to another user",
+                "read_only": "the image keeps its own settings below /root",
+            },
         ),
         scrapes=(Scrape(path="/minio/v2/metrics/cluster", job="minio"),),
         backup=Backup(method="volumes", volumes=(seaweedfs.VOLUME,)),
@@ -127,7 +131,7 @@ def _client(project: Project, buckets: Sequence[str], public: Sequence[str]) -> 
         needs=(Need(service=NAME),),
         one_shot=True,
         restart="on-failure",
-        security=Security(tmpfs=("/tmp",), read_only=True),  # noqa: S108  inside the container
+        security=Security(user="10001:10001", tmpfs=("/tmp",), read_only=True),  # noqa: S108  inside the container
     )
 
 

@@ -50,13 +50,18 @@ def _volume(stack: Stack, name: str) -> dict[str, Any]:
     return {"name": volume_name(stack, name), "labels": {labels.PROJECT: stack.project, labels.VOLUME: name}}
 
 
+def image_name(stack: Stack, service: Service) -> str:
+    """The image a service runs; one that is built is named alike under both generations of Compose."""
+    return service.image.ref if service.image is not None else f"{stack.project}-{service.name}"
+
+
 def service_entry(project: Project, stack: Stack, service: Service) -> dict[str, Any]:
     """One service. Keys stand in the order a person reads them."""
     entry: dict[str, Any] = {}
     if service.build is not None:
         entry["build"] = _build(service)
-    if service.image is not None:
-        entry["image"] = service.image.ref
+    if service.image is not None or service.build is not None:
+        entry["image"] = image_name(stack, service)
     if service.entrypoint is not None:
         entry["entrypoint"] = _arguments(stack, service, service.entrypoint, "entrypoint")
     if service.command is not None:

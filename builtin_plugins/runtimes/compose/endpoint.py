@@ -81,10 +81,15 @@ def ping(where: Endpoint, timeout: float = PING_TIMEOUT) -> str:
     try:
         return _connect_and_ask(where, timeout)
     except OSError as error:
-        for kind, meaning in _TROUBLES.items():
-            if isinstance(error, kind):
-                return meaning
-        return (error.strerror or str(error)).lower()
+        return meaning(error)
+
+
+def meaning(error: OSError) -> str:
+    """Why the engine could not be reached, and what helps."""
+    for kind, text in _TROUBLES.items():
+        if isinstance(error, kind):
+            return text
+    return (error.strerror or str(error)).lower()
 
 
 _TROUBLES: dict[type[OSError], str] = {

@@ -1,19 +1,22 @@
-"""The engine's API, through the docker library, which is imported only here: it costs over half a second."""
+"""What a project has in the engine, found by label."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from builtin_plugins.runtimes.compose import endpoint, labels
-from hookspecs import UserError
+from builtin_plugins.runtimes.compose.api import Api, RefusedError
+from hookspecs.errors import UserError
 
 if TYPE_CHECKING:
-    from docker import DockerClient
+    from docker.api import APIClient
 
 _TIMEOUT = 60
+NOT_FOUND = 404
 T = TypeVar("T")
 
 
@@ -26,20 +29,15 @@ class Engine:
             self.where = endpoint.current()
         except endpoint.ContextError as error:
             raise UserError(str(error), remedy="docker context ls", code="docker-context") from error
-        self._client: DockerClient | None = None
+        self._api = Api(self.where, timeout=_TIMEOUT)
 
-    @property
-    def api(self) -> Any:
-        """The low-level client, connected on first use."""
-        if self._client is None:
-            self._client = self._connect()
-        return self._client.api
-
-    def _connect(self) -> DockerClient:
+    @cached_property
+    def streaming(self) -> APIClient:
+        """The docker library's client, for pulls and logs alone: it takes over half a second to import."""
         trouble = endpoint.ping(self.where)
         if trouble:
             raise self.down(trouble)
-        from docker import DockerClient
+        from docker import APIClient
         from docker.errors import DockerException
         from docker.tls import TLSConfig
 
@@ -50,9 +48,37 @@ class Engine:
                 pair = (str(folder / "cert.pem"), str(folder / "key.pem"))
                 tls = TLSConfig(client_cert=pair, ca_cert=str(folder / "ca.pem"), verify=True)
             ssh = self.where.url.startswith("ssh://")
-            return DockerClient(base_url=self.where.url, version="auto", timeout=_TIMEOUT, tls=tls, use_ssh_client=ssh)
+            return APIClient(base_url=self.where.url, version="auto", timeout=_TIMEOUT, tls=tls, use_ssh_client=ssh)
         except (DockerException, OSError) as error:
             raise self.down(str(error)) from error
+
+    def stream(self, what: Callable[[APIClient], T]) -> T:
+        """Use the streaming client; what the engine refuses, or a lost connection, is a ``UserError``."""
+        client = self.streaming
+        from docker.errors import APIError, DockerException
+        from requests.exceptions import RequestException
+
+        try:
+            return what(client)
+        except APIError as error:
+            raise refused(error.explanation or str(error)) from error
+        except (DockerException, RequestException, OSError) as error:
+            raise self.down(str(error)) from error
+
+    def ask(self, method: str, path: str, body: Mapping[str, object] | None = None, **query: object) -> Any:
+        """One request; what the engine refuses, or a lost connection, is a ``UserError``."""
+        try:
+            return self._asked(self._api, method, path, query, body)
+        except RefusedError as error:
+            raise refused(error.message) from error
+
+    def _asked(
+        self, api: Api, method: str, path: str, query: Mapping[str, object], body: Mapping[str, object] | None = None
+    ) -> Any:
+        try:
+            return api.ask(method, path, query, body)
+        except OSError as error:
+            raise self.down(endpoint.meaning(error)) from error
 
     def down(self, why: str) -> UserError:
         """The error of an engine that does not answer."""
@@ -63,65 +89,66 @@ class Engine:
             code="docker-down",
         )
 
-    def call(self, what: Callable[[Any], T]) -> T:
-        """Ask the API; what the engine refuses, or a lost connection, is a ``UserError``."""
-        api = self.api
-        from docker.errors import APIError, DockerException
-        from requests.exceptions import RequestException
-
-        try:
-            return what(api)
-        except APIError as error:
-            raise UserError(f"the Docker Engine refuses: {error.explanation or error}", code="docker-refuses") from error
-        except (DockerException, RequestException, OSError) as error:
-            raise self.down(str(error)) from error
-
     def _filters(self) -> dict[str, list[str]]:
         return {"label": [f"{labels.PROJECT}={self.project}"]}
 
     def containers(self) -> list[dict[str, Any]]:
         """Every container of the project, stopped ones too, as the engine lists them."""
-        found: list[dict[str, Any]] = self.call(lambda api: api.containers(all=True, filters=self._filters()))
-        return sorted(found, key=lambda c: (c["Labels"].get(labels.SERVICE, ""), _number(c)))
+        found: list[dict[str, Any]] = self.ask("GET", "/containers/json", all=True, filters=self._filters())
+        return sorted(found, key=lambda c: (c["Labels"].get(labels.SERVICE, ""), instance_of(c)))
 
     def of_service(self, service: str, *, running: bool = False) -> list[dict[str, Any]]:
         """The containers of one service, by number."""
         mine = [c for c in self.containers() if c["Labels"].get(labels.SERVICE) == service]
         return [c for c in mine if c["State"] == "running"] if running else mine
 
+    def _found(self, path: str) -> dict[str, Any] | None:
+        """What is there at a path, ``None`` where nothing is."""
+        try:
+            found: dict[str, Any] = self._asked(self._api, "GET", path, {})
+        except RefusedError as error:
+            if error.status == NOT_FOUND:
+                return None
+            raise refused(error.message) from error
+        return found
+
     def inspect(self, container: str) -> dict[str, Any] | None:
         """Everything about a container, ``None`` where it went away meanwhile."""
-        from docker.errors import NotFound
+        return self._found(f"/containers/{container}/json")
 
-        def ask(api: Any) -> dict[str, Any] | None:
-            try:
-                found: dict[str, Any] = api.inspect_container(container)
-            except NotFound:
-                return None
-            return found
-
-        return self.call(ask)
-
-    def volumes(self) -> list[str]:
-        """The project's data volumes."""
-        found = self.call(lambda api: api.volumes(filters=self._filters()))["Volumes"] or []
-        return sorted(str(volume["Name"]) for volume in found)
+    def volumes(self) -> dict[str, str]:
+        """The project's data volumes: their names in the Stack, and in the engine."""
+        found = self.ask("GET", "/volumes", filters=self._filters())["Volumes"] or []
+        return {volume["Labels"].get(labels.VOLUME, volume["Name"]): volume["Name"] for volume in found}
 
     def networks(self) -> list[str]:
-        found = self.call(lambda api: api.networks(filters=self._filters()))
+        found = self.ask("GET", "/networks", filters=self._filters())
         return sorted(str(network["Name"]) for network in found)
 
     def has_image(self, ref: str) -> bool:
-        from docker.errors import ImageNotFound
+        return self._found(f"/images/{ref}/json") is not None
 
-        def ask(api: Any) -> bool:
-            try:
-                api.inspect_image(ref)
-            except ImageNotFound:
-                return False
-            return True
+    # -- what is done to containers
 
-        return self.call(ask)
+    def stop(self, container: str, *, grace: int) -> None:
+        """Send its stop signal, and the kill after ``grace`` seconds."""
+        self._end(container, "stop", grace)
+
+    def restart(self, container: str, *, grace: int) -> None:
+        self._end(container, "restart", grace)
+
+    def _end(self, container: str, how: str, grace: int) -> None:
+        patient = Api(self.where, timeout=grace + _TIMEOUT)
+        try:
+            self._asked(patient, "POST", f"/containers/{container}/{how}", {"t": grace})
+        except RefusedError as error:
+            raise refused(error.message) from error
+
+    def run_inside(self, container: str, argv: Sequence[str]) -> int:
+        """Run a command in a container without streams and return its exit code."""
+        made = self.ask("POST", f"/containers/{container}/exec", {"Cmd": list(argv), "AttachStdout": True, "AttachStderr": True})
+        self.ask("POST", f"/exec/{made['Id']}/start", {"Detach": False, "Tty": False})
+        return int(self.ask("GET", f"/exec/{made['Id']}/json")["ExitCode"] or 0)
 
     def environment(self) -> dict[str, str]:
         """The process environment for docker programs: pointed at this engine, and without the names of the project's settings,
@@ -140,14 +167,14 @@ _KEPT = frozenset(
 )
 
 
-def _number(container: dict[str, Any]) -> int:
+def refused(why: str) -> UserError:
+    return UserError(f"the Docker Engine refuses: {why}", code="docker-refuses")
+
+
+def instance_of(container: Mapping[str, Any]) -> int:
+    """Which copy of its service a container is, from 1."""
     text = container["Labels"].get(labels.NUMBER, "1")
     return int(text) if text.isdigit() else 1
-
-
-def instance_of(container: dict[str, Any]) -> int:
-    """Which copy of its service a container is, from 1."""
-    return _number(container)
 
 
 def moment(text: str) -> datetime | None:

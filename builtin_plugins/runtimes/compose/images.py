@@ -33,7 +33,7 @@ def _pull(engine: Engine, ref: str, service: Service, progress: Progress) -> Fin
     progress(service.name, "pulling", ref)
     repository, tag = _split(ref)
     try:
-        last = engine.call(lambda api: _consume(api.pull(repository, tag=tag, stream=True, decode=True)))
+        last = engine.stream(lambda api: _consume(api.pull(repository, tag=tag, stream=True, decode=True)))
     except UserError as error:
         last = error.message
     if not last:

@@ -37,7 +37,7 @@ def _read(engine: Engine, container: dict[str, Any], stream: str, tail: int | No
     options: dict[str, Any] = {"stdout": stream == "stdout", "stderr": stream == "stderr", "timestamps": True, "stream": False}
     if since is not None:
         options["since"] = since.timestamp()
-    raw: bytes = engine.call(lambda api: api.logs(container["Id"], tail="all" if tail is None else tail, **options))
+    raw: bytes = engine.stream(lambda api: api.logs(container["Id"], tail="all" if tail is None else tail, **options))
     service = container["Labels"].get(labels.SERVICE, "")
     return [_line(service, stream, text) for text in raw.decode(errors="replace").splitlines()]
 
@@ -61,7 +61,7 @@ def _follow(engine: Engine, containers: Sequence[dict[str, Any]]) -> Iterator[Lo
         options: dict[str, Any] = {"stdout": stream == "stdout", "stderr": stream == "stderr"}
         rest = b""
         try:
-            for chunk in engine.api.logs(container["Id"], stream=True, follow=True, tail=0, timestamps=True, **options):
+            for chunk in engine.streaming.logs(container["Id"], stream=True, follow=True, tail=0, timestamps=True, **options):
                 *whole, rest = (rest + chunk).split(b"\n")
                 for text in whole:
                     came.put(_line(service, stream, text.decode(errors="replace")))

@@ -20,6 +20,8 @@ def offer(priority: int) -> Offer:
         available=not reason,
         reason=reason or "a Docker Engine answers",
         load="builtin_plugins.runtimes.compose.runtime:Compose",
+        eject="builtin_plugins.runtimes.compose.eject:eject",
+        look="builtin_plugins.runtimes.docker_glance:look",
         addressing="names",
         priority=priority,
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import subprocess
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,25 +9,25 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
-from builtin_plugins.runtimes.compose import images, labels, logs
+from builtin_plugins.runtimes.compose import images, labels, logs, volumes
 from builtin_plugins.runtimes.compose.access import ContainerAccess
+from builtin_plugins.runtimes.compose.changes import Seen
 from builtin_plugins.runtimes.compose.command import ComposeCommand
-from builtin_plugins.runtimes.compose.document import present
+from builtin_plugins.runtimes.compose.document import image_name, present
 from builtin_plugins.runtimes.compose.engine import Engine
 from builtin_plugins.runtimes.compose.http import ContainerHttp
 from builtin_plugins.runtimes.compose.shell import exec_argv
 from builtin_plugins.runtimes.compose.sql import ContainerSql
 from builtin_plugins.runtimes.compose.states import states as read_states
-from hookspecs import LogLine, Project, Resolver, Service, ServiceState, Stack, UserError
+from hookspecs import LogLine, Project, Resolver, Service, ServiceState, Stack, Streams, UserError
 
 if TYPE_CHECKING:
     from hookspecs import Migrator, ServiceAccess, Tracker
     from hookspecs.models.runtime import Progress
 
-_POLL = 0.5
-_MOUNTS = "mounts.json"
+_POLL = 0.3
 
 
 class Compose:
@@ -43,6 +41,7 @@ class Compose:
         self.place = place
         self.values = values
         self.engine = Engine(stack.project)
+        self._seen = Seen(project.root, place)
         self._parallel = int(project.settings.get("NSELF_PARALLEL_LIMIT", 5))
         self._compose = ComposeCommand(project.root, stack.project, self.engine, parallel=self._parallel)
 
@@ -54,13 +53,12 @@ class Compose:
         self._build(chosen, progress)
         images.pull_missing(self.engine, chosen, progress, parallel=self._parallel)
         deadline = time.monotonic() + timeout
-        before = self._digests(chosen)
         known = {c["Id"] for c in self.engine.containers()}
         self._migrate(chosen, deadline, progress)
         names = [] if services is None else [service.name for service in chosen]
         orphans = ["--remove-orphans"] if services is None else []
         self._up(["up", "-d", *orphans, *names], chosen, deadline, progress)
-        self._restart_changed(chosen, before, known, progress)
+        self._restart_changed(chosen, known, progress)
         found = self._wait(chosen, deadline, progress)
         self._track(chosen, found, progress)
         return found
@@ -72,7 +70,7 @@ class Compose:
         deadline = time.monotonic() + timeout
         names = [service.name for service in chosen]
         self._up(["up", "-d", "--no-deps", "--force-recreate", *names], chosen, deadline, progress)
-        self._digests(chosen, remember=True)
+        self._seen.remember(mounts=chosen)
         return self._wait(chosen, deadline, progress)
 
     def _closure(self, services: Sequence[str] | None) -> list[Service]:
@@ -90,10 +88,12 @@ class Compose:
         return [service for name, service in available.items() if name in wanted]
 
     def _build(self, chosen: Sequence[Service], progress: Progress) -> None:
-        names = [service.name for service in chosen if service.build is not None]
-        if not names:
+        """Build the images whose sources changed, or that are not there."""
+        todo = [s for s in chosen if s.build is not None and not self._is_built(s)]
+        if not todo:
             return
         limit = time.monotonic() + float(self.project.settings.get("NSELF_DOCKER_BUILD_TIMEOUT", 900))
+        names = [service.name for service in todo]
         for name in names:
             progress(name, "building", "")
         self._compose.run("build", *names, deadline=lambda: time.monotonic() > limit, meanwhile=lambda: None)
@@ -101,6 +101,10 @@ class Compose:
             raise UserError(
                 f"building {', '.join(names)} took too long", remedy="raise NSELF_DOCKER_BUILD_TIMEOUT", code="build-timeout"
             )
+        self._seen.remember(build=todo)
+
+    def _is_built(self, service: Service) -> bool:
+        return self._seen.built_from(service) and self.engine.has_image(image_name(self.stack, service))
 
     def _up(self, arguments: Sequence[str], chosen: Sequence[Service], deadline: float, progress: Progress) -> None:
         self._compose.run(
@@ -110,11 +114,15 @@ class Compose:
         )
 
     def _migrate(self, chosen: Sequence[Service], deadline: float, progress: Progress) -> None:
-        """Bring up the database alone, and have its migrator apply what is new, before anything that needs its tables."""
+        """Bring up the database, and have its migrator apply what is new before anything that needs its tables.
+
+        What needs nothing starts along with it: it need not wait for the migrations.
+        """
         for service in chosen:
             if not service.migrator or not (self.stack.migrations or self.project.installed):
                 continue
-            self._up(["up", "-d", service.name], [service], deadline, progress)
+            free = [s.name for s in chosen if not s.needs and not s.one_shot]
+            self._up(["up", "-d", *dict.fromkeys([service.name, *free])], [service], deadline, progress)
             found = self._wait([service], deadline, progress)
             if any(state.health != "healthy" for state in found):
                 return
@@ -190,32 +198,16 @@ class Compose:
                     code="project-twice",
                 )
 
-    # -- configuration that is mounted: Compose does not see that it changed
-
-    def _digests(self, chosen: Iterable[Service], *, remember: bool = False) -> dict[str, str]:
-        """The digests of read-only mounts at the last start; ``remember`` writes those of now instead."""
-        place = self.place / "compose" / _MOUNTS
-        try:
-            known: dict[str, str] = json.loads(place.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            known = {}
-        if remember:
-            known |= {service.name: digest for service in chosen if (digest := _digest(self.project.root, service))}
-            place.parent.mkdir(parents=True, exist_ok=True)
-            fresh = place.with_suffix(".new")
-            fresh.write_text(json.dumps(known, sort_keys=True), encoding="utf-8")
-            fresh.replace(place)
-        return known
-
-    def _restart_changed(self, chosen: Sequence[Service], before: dict[str, str], known: set[str], progress: Progress) -> None:
+    def _restart_changed(self, chosen: Sequence[Service], known: set[str], progress: Progress) -> None:
+        """Restart what ran before this start and whose mounted configuration changed since."""
         for service in chosen:
-            if before.get(service.name, "") in {"", _digest(self.project.root, service)}:
+            if self._seen.mounted(service):
                 continue
             for container in self.engine.of_service(service.name, running=True):
                 if container["Id"] in known:
                     progress(service.name, "restarting", "its configuration changed")
-                    self.engine.call(lambda api, found=container["Id"]: api.restart(found, timeout=30))
-        self._digests(chosen, remember=True)
+                    self.engine.restart(container["Id"], grace=service.stop_grace)
+        self._seen.remember(mounts=chosen)
 
     # -- the rest asks the engine alone
 
@@ -236,11 +228,11 @@ class Compose:
         service = self.stack.find(name)
         grace = int(self.project.settings.get("DOCKER_STOP_GRACE_PERIOD") or (service.stop_grace if service else 30))
         progress(name, "stopping", "")
-        self.engine.call(lambda api: api.stop(container["Id"], timeout=grace))
+        self.engine.stop(container["Id"], grace=grace)
         progress(name, "stopped", "")
 
-    def states(self, *, probe: bool = False) -> list[ServiceState]:
-        return read_states(self.stack, self.engine, usage=not probe, probe=probe)
+    def states(self, *, probe: bool = False, usage: bool = False) -> list[ServiceState]:
+        return read_states(self.stack, self.engine, usage=usage, probe=probe)
 
     def logs(
         self, services: Sequence[str] | None, *, follow: bool, tail: int | None, since: datetime | None
@@ -248,9 +240,19 @@ class Compose:
         wanted = [c for c in self.engine.containers() if services is None or c["Labels"].get(labels.SERVICE) in services]
         return logs.lines(self.engine, wanted, follow=follow, tail=tail, since=since)
 
-    def exec(self, service: str, argv: Sequence[str], *, tty: bool, user: str | None, env: dict[str, str]) -> int:
+    def exec(
+        self,
+        service: str,
+        argv: Sequence[str],
+        *,
+        tty: bool,
+        user: str | None,
+        env: dict[str, str],
+        streams: Streams | None = None,
+    ) -> int:
         command, environment = exec_argv(self.engine, service, argv, tty=tty, user=user, env=env)
-        return subprocess.run(command, env=environment, check=False).returncode
+        given = streams._asdict() if streams else {}
+        return subprocess.run(command, env=environment, check=False, **given).returncode
 
     def own_ports(self) -> set[int]:
         if self.engine.where.local and not Path(self.engine.where.url.removeprefix("unix://")).exists():
@@ -259,21 +261,33 @@ class Compose:
         return {int(p["PublicPort"]) for c in listed if c["State"] == "running" for p in c["Ports"] if p.get("PublicPort")}
 
     def holds_data(self) -> list[str]:
-        return self.engine.volumes()
+        return sorted(self.engine.volumes())
+
+    def read_volume(self, volume: str, into: IO[bytes]) -> None:
+        volumes.read(self.engine, self.stack, volume, into)
+
+    def write_volume(self, volume: str, source: IO[bytes]) -> None:
+        def make(service: str) -> None:
+            chosen = self._closure([service])
+            images.pull_missing(self.engine, chosen, lambda *_: None, parallel=self._parallel)
+            never = lambda: False  # noqa: E731
+            self._compose.run("up", "--no-start", "--no-deps", service, deadline=never, meanwhile=lambda: None)
+
+        volumes.write(self.engine, self.stack, volume, source, make)
 
     def destroy(self, *, data: bool, progress: Progress) -> list[str]:
         self.stop(None, progress=progress)
         gone = []
         for container in self.engine.containers():
             name = str(container["Names"][0]).removeprefix("/")
-            self.engine.call(lambda api, found=container["Id"]: api.remove_container(found, v=True, force=True))
+            self.engine.ask("DELETE", f"/containers/{container['Id']}", v=True, force=True)
             progress(container["Labels"].get(labels.SERVICE, name), "removed", "")
             gone.append(f"container {name}")
         for name in self.engine.networks():
-            self.engine.call(lambda api, found=name: api.remove_network(found))
+            self.engine.ask("DELETE", f"/networks/{name}")
             gone.append(f"network {name}")
-        for name in self.engine.volumes() if data else ():
-            self.engine.call(lambda api, found=name: api.remove_volume(found))
+        for name in sorted(self.engine.volumes().values()) if data else ():
+            self.engine.ask("DELETE", f"/volumes/{name}")
             gone.append(f"volume {name}")
         return gone
 
@@ -289,16 +303,3 @@ def _depths(stack: Stack) -> dict[str, int]:
     for service in stack.services:  # in start order, so what is needed was seen before
         depth[service.name] = 1 + max((depth.get(n.service or "", 0) for n in service.needs), default=0)
     return depth
-
-
-def _digest(root: Path, service: Service) -> str:
-    """A hash over the files that a service mounts read-only from the project; empty where it mounts none."""
-    paths = [root / m.source for m in service.mounts if m.kind == "bind" and m.read_only and not m.source.startswith("/")]
-    if not paths:
-        return ""
-    digest = hashlib.sha256()
-    for path in sorted(paths):
-        for file in sorted([path] if path.is_file() else path.rglob("*")):
-            if file.is_file():
-                digest.update(str(file.relative_to(root)).encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
-    return digest.hexdigest()

@@ -67,7 +67,8 @@ def state_of(service: Service | None, container: Mapping[str, Any], full: Mappin
     """The state of one container. ``probe`` asks for its health where its own check does not tell."""
     state = full["State"]
     one_shot = container["Labels"].get(labels.ONE_SHOT) == "true"
-    status, reason = _status(state, one_shot, int(full.get("RestartCount", 0)))
+    policy = str((full["HostConfig"].get("RestartPolicy") or {}).get("Name", ""))
+    status, reason = _status(state, one_shot, int(full.get("RestartCount", 0)), policy)
     health = _health(state, status, probe)
     if status == "running" and health == "starting":
         status = "starting"
@@ -88,7 +89,7 @@ def state_of(service: Service | None, container: Mapping[str, Any], full: Mappin
     )
 
 
-def _status(state: Mapping[str, Any], one_shot: bool, restarts: int) -> tuple[str, str]:
+def _status(state: Mapping[str, Any], one_shot: bool, restarts: int, policy: str) -> tuple[str, str]:
     code = int(state.get("ExitCode", 0))
     match state.get("Status"):
         case "running" | "paused":
@@ -101,10 +102,12 @@ def _status(state: Mapping[str, Any], one_shot: bool, restarts: int) -> tuple[st
         case _:
             if one_shot and code == 0:
                 return "completed", ""
-            if one_shot or (code not in {0, 137, 143} or state.get("OOMKilled")):
-                why = "the kernel ended it for want of memory" if state.get("OOMKilled") else f"exit code {code}"
-                return "failed", str(state.get("Error") or why)
-            return "stopped", ""
+            # The engine starts such a one again, whatever its exit code, unless somebody stopped it.
+            stopped = policy in {"always", "unless-stopped"} and not state.get("Error")
+            if stopped or (not one_shot and code in {0, 137, 143} and not state.get("OOMKilled")):
+                return "stopped", ""
+            why = "the kernel ended it for want of memory" if state.get("OOMKilled") else f"exit code {code}"
+            return "failed", str(state.get("Error") or why)
 
 
 def _health(state: Mapping[str, Any], status: str, probe: Probe) -> str:
@@ -144,16 +147,7 @@ def _prober(engine: Engine, service: Service | None, full: Mapping[str, Any], *,
     test = (full["Config"].get("Healthcheck") or {}).get("Test") or []
     if test[:1] != ["CMD"]:
         return None
-    return lambda: _run_inside(engine, str(full["Id"]), test[1:])
-
-
-def _run_inside(engine: Engine, container: str, argv: list[str]) -> bool:
-    def ask(api: Any) -> bool:
-        made = api.exec_create(container, argv)
-        api.exec_start(made["Id"])
-        return bool(api.exec_inspect(made["Id"])["ExitCode"] == 0)
-
-    return engine.call(ask)
+    return lambda: engine.run_inside(str(full["Id"]), test[1:]) == 0
 
 
 def _ask_from_outside(engine: Engine, service: Service, full: Mapping[str, Any]) -> bool:
@@ -192,7 +186,7 @@ def _usage(engine: Engine, containers: list[str], pool: ThreadPoolExecutor) -> d
     """Memory in use (without the page cache) and processor use between two readings, by container."""
 
     def read(container: str) -> dict[str, Any]:
-        found: dict[str, Any] = engine.call(lambda api: api.stats(container, stream=False, one_shot=True))
+        found: dict[str, Any] = engine.ask("GET", f"/containers/{container}/stats", **{"stream": False, "one-shot": True})
         return found
 
     first = dict(zip(containers, pool.map(read, containers), strict=True))

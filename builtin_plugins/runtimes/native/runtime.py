@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
-from builtin_plugins.runtimes.native import logs, programs, states, stopping
+from builtin_plugins.runtimes.native import logs, programs, states, stopping, volumes
 from builtin_plugins.runtimes.native.access import Access
 from builtin_plugins.runtimes.native.daemon import Daemon, Program
 from builtin_plugins.runtimes.native.instances import Instance, Spec
@@ -22,7 +22,7 @@ from builtin_plugins.runtimes.native.starting import Starter, check, with_needs
 from hookspecs import UserError
 
 if TYPE_CHECKING:
-    from hookspecs import LogLine, Migrator, Project, Resolver, Service, ServiceAccess, ServiceState, Stack
+    from hookspecs import LogLine, Migrator, Project, Resolver, Service, ServiceAccess, ServiceState, Stack, Streams
     from hookspecs.models.runtime import Progress
 
 
@@ -102,7 +102,7 @@ class NativeRuntime:
 
     # -- looking
 
-    def states(self, *, probe: bool = False) -> list[ServiceState]:
+    def states(self, *, probe: bool = False, usage: bool = False) -> list[ServiceState]:
         return states.tell(self._stack, self._instances, self._daemon.rpc.states(), probe=probe)
 
     def logs(
@@ -127,7 +127,16 @@ class NativeRuntime:
 
     # -- acting within
 
-    def exec(self, service: str, argv: Sequence[str], *, tty: bool, user: str | None, env: dict[str, str]) -> int:
+    def exec(
+        self,
+        service: str,
+        argv: Sequence[str],
+        *,
+        tty: bool,
+        user: str | None,
+        env: dict[str, str],
+        streams: Streams | None = None,
+    ) -> int:
         spec_of = self._find(service)
         reason = self._stack.why_unavailable(spec_of.name)
         if reason is not None:
@@ -148,6 +157,9 @@ class NativeRuntime:
                 [program, *argv[1:]],
                 env=surroundings,
                 cwd=spec.cwd,
+                stdin=streams and streams.stdin,
+                stdout=streams and streams.stdout,
+                stderr=streams and streams.stderr,
                 user=uid,
                 group=gid,
                 extra_groups=[] if uid is not None else None,
@@ -171,6 +183,16 @@ class NativeRuntime:
         if spec is None or state is None or not state.alive:
             raise UserError(f"{service} does not run", remedy=f"nself start {service}", code="not-started")
         return Access(group[0], spec.env)
+
+    def read_volume(self, volume: str, into: IO[bytes]) -> None:
+        volumes.read(self.layout.data / volume, into)
+
+    def write_volume(self, volume: str, source: IO[bytes]) -> None:
+        self.layout.make()
+        owner = next(s for s in self._stack.services if any(m.kind == "volume" and m.source == volume for m in s.mounts))
+        spec = self._instances[owner.name][0].spec()
+        user = self.layout.user if spec.uid is not None else None
+        volumes.write(self.layout.data / volume, source, user)
 
     def destroy(self, *, data: bool, progress: Progress) -> list[str]:
         self.stop(None, progress=progress)

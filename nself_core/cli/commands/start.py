@@ -33,7 +33,7 @@ def command(*, services: tuple[str, ...], env: str | None, runtime_name: str | N
       nself start api worker          these, with what they need
       nself start --runtime native    without containers
     """
-    from nself_core.lifecycle import choice, progress, select, starting
+    from nself_core.lifecycle import choice, moving, progress, select, starting
     from nself_core.workspace import Workspace
 
     workspace = Workspace.open(env)
@@ -45,6 +45,7 @@ def command(*, services: tuple[str, ...], env: str | None, runtime_name: str | N
             select.runnable(workspace.stack(name), service)
         if workspace.recorded_runtime() != name:
             workspace.record_runtime(name)
+        moving.forget(workspace)  # a dump of a move that was cut off is no longer true from here on
         title = f"Starting {workspace.loaded.project_name} ({workspace.environment.name}) on the {name} runtime"
         patience = starting.patience(workspace, timeout)
         with progress.shown(title) as report:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nself_core.cli import output
+from nself_core.cli.glance import COLUMNS
 from nself_core.cli.options import env_option, json_option
 
 if TYPE_CHECKING:
@@ -24,50 +25,62 @@ _COLOURS = {"running": "green", "completed": "green", "starting": "yellow", "fai
 @env_option
 @json_option
 @click.option("-q", "--quiet", is_flag=True, help="One line of counts.")
+@click.option("-u", "--usage", is_flag=True, help="Memory, processor and restarts too, which takes a moment to measure.")
 @click.option("-w", "--watch", is_flag=True, help="Show it again and again until Ctrl-C.")
 @click.option(
     "-i", "--interval", type=click.FloatRange(min=0.5), default=2.0, show_default=True, help="Seconds between, with -w."
 )
 @click.option("-c", "--category", type=click.Choice([*CATEGORIES, "required"]), help="Only services of this category.")
 def command(
-    *, services: tuple[str, ...], env: str | None, as_json: bool, quiet: bool, watch: bool, interval: float, category: str | None
+    *,
+    services: tuple[str, ...],
+    env: str | None,
+    as_json: bool,
+    quiet: bool,
+    usage: bool,
+    watch: bool,
+    interval: float,
+    category: str | None,
 ) -> None:
     """List the services and the state of each, from any folder of the project.
 
     \b
     Examples:
       nself status
+      nself status -u                 with memory, processor and restarts
       nself status -q                 running:4 healthy:4 unhealthy:0
       nself status --json -c custom
       nself status -w                 keep watching
     """
-    from nself_core.lifecycle import select
+    from nself_core.lifecycle import remembered, select
     from nself_core.workspace import Workspace
 
     workspace = Workspace.open(env)
     name = workspace.runtime_name()
+    if not env:
+        remembered.remember(workspace, name)
     wanted = select.chosen(workspace.stack(name), services)
     only = "core" if category == "required" else category
     while True:
         states = [
             s
-            for s in read_states(workspace, name)
+            for s in read_states(workspace, name, usage=usage or as_json)
             if (wanted is None or s.name in wanted) and (only is None or s.category == only)
         ]
         if watch and not (as_json or quiet):
             click.clear()
-        _show(workspace, name, states, as_json=as_json, quiet=quiet)
+        _show(workspace, name, states, as_json=as_json, quiet=quiet, usage=usage)
         if not watch:
             return
         time.sleep(interval)
 
 
-def read_states(workspace: Workspace, name: str) -> list[ServiceState]:
+def read_states(workspace: Workspace, name: str, *, usage: bool = False) -> list[ServiceState]:
     """The states; before a first start nothing is asked, and everything that could run is stopped."""
     from hookspecs.models.runtime import ServiceState
 
     if workspace.recorded_runtime() is not None:
-        return workspace.runtime(name).states()
+        return workspace.runtime(name).states(usage=usage)
     stack = workspace.stack(name)
     found = []
     for service in stack.services:
@@ -96,7 +109,7 @@ def counts(states: list[ServiceState]) -> dict[str, int]:
     }
 
 
-def _show(workspace: Workspace, runtime: str, states: list[ServiceState], *, as_json: bool, quiet: bool) -> None:
+def _show(workspace: Workspace, runtime: str, states: list[ServiceState], *, as_json: bool, quiet: bool, usage: bool) -> None:
     summary = counts(states)
     now = datetime.now(UTC)
     if as_json:
@@ -116,11 +129,12 @@ def _show(workspace: Workspace, runtime: str, states: list[ServiceState], *, as_
         output.say(f"running:{summary['running']} healthy:{summary['healthy']} unhealthy:{summary['unhealthy']}")
         return
     output.say(f"{workspace.loaded.project_name} ({workspace.environment.name}) on the {runtime} runtime")
-    output.print_table(["service", "category", "state", "health", "up", "memory", "cpu", "ports"], [_row(s, now) for s in states])
+    measured = ["memory", "cpu"] if usage else []
+    output.print_table([*COLUMNS, *measured], [[*_row(s, now), *(_usage(s) if usage else ())] for s in states])
     for state in states:
         if state.reason and state.status != "unavailable":
             output.say(f"{state.name}: {state.reason}")
-        if state.restarts:
+        if state.restarts and usage:
             output.say(
                 f"{state.name}: restarted {state.restarts} {'time' if state.restarts == 1 else 'times'} after it ended by itself"
             )
@@ -145,10 +159,12 @@ def _row(state: ServiceState, now: datetime) -> list[str]:
         output.style(state.status, fg=_COLOURS.get(state.status)),
         output.style(health, fg={"healthy": "green", "unhealthy": "red", "starting": "yellow"}.get(health)),
         duration((now - state.started_at).total_seconds()) if state.started_at else "-",
-        size(state.memory),
-        f"{state.cpu:.1f}%" if state.cpu is not None else "-",
         " ".join(state.ports) or "-",
     ]
+
+
+def _usage(state: ServiceState) -> tuple[str, str]:
+    return size(state.memory), f"{state.cpu:.1f}%" if state.cpu is not None else "-"
 
 
 def _document(state: ServiceState, now: datetime) -> dict[str, Any]:

@@ -119,18 +119,18 @@ def test_the_health_check_uses_what_the_image_has(tmp_path: Path, settings: str,
 
 
 @pytest.mark.parametrize(
-    ("settings", "image", "tool", "read_only"),
+    ("settings", "image", "tool"),
     [
-        ("", "nhost/hasura-auth:0.36.0", "wget", False),
-        ("AUTH_IMAGE=registry.example.test:5000/nself/auth:1\n", "registry.example.test:5000/nself/auth:1", "python", True),
-        ("AUTH_IMAGE=mirror/hasura-auth:0.36\n", "mirror/hasura-auth:0.36", "wget", False),
+        ("", "nhost/hasura-auth:0.36.0", "wget"),
+        ("AUTH_IMAGE=registry.example.test:5000/nself/auth:1\n", "registry.example.test:5000/nself/auth:1", "python"),
+        ("AUTH_IMAGE=mirror/hasura-auth:0.36\n", "mirror/hasura-auth:0.36", "wget"),
     ],
 )
-def test_another_auth_image(tmp_path: Path, settings: str, image: str, tool: str, read_only: bool) -> None:
+def test_another_auth_image(tmp_path: Path, settings: str, image: str, tool: str) -> None:
     environment(tmp_path, "auth", settings)
     service = Workspace.open(start=tmp_path).stack("compose").find("auth")
     assert service is not None and service.image is not None and service.probe is not None
-    assert (service.image.ref, service.probe.tool, service.security.read_only) == (image, tool, read_only)
+    assert (service.image.ref, service.probe.tool) == (image, tool)
 
 
 def test_the_health_of_auth_is_asked_below_its_prefix(tmp_path: Path) -> None:
