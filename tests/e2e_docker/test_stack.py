@@ -156,7 +156,7 @@ def test_logs_exec_and_health(demo: Project) -> None:
     piped = demo("exec", "postgres", "psql", "-At", stdin="select 6 * 7;\n")
     assert piped.stdout.strip() == "42"
     answer = demo("health", "--json", *services(demo))
-    assert {s["health"] for s in json.loads(answer.stdout)["services"]} == {"healthy"}
+    assert {s["status"] for s in json.loads(answer.stdout)["services"]} == {"healthy"}
 
 
 def test_logs_are_rotated(demo: Project) -> None:
