@@ -129,6 +129,7 @@ async def test_states_in_a_list(start) -> None:
     [
         ({"providers": [{"provider_id": "nope", "provider_user_id": "1"}]}, "line 2: .*nope"),
         ({"locale": "english"}, "line 2: locale"),
+        ({"email": "no address"}, "line 2: 'no address' is no e-mail address"),
         ({"metadata": {"a": "\x00"}}, "line 2: the database does not take it"),
         ({"display_name": "\x00"}, "line 2: the database does not take it"),
         ({"roles": ["a b"]}, "line 2: 'a b' is no role"),

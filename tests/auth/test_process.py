@@ -61,6 +61,14 @@ def test_wrong_settings_end_it() -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_a_password_that_breaks_the_address_is_not_printed(mail_sink: MailSink) -> None:
+    env = {"PATH": os.environ["PATH"], **variables("postgresql://x:hush#hush/y@127.0.0.1:5432/x", mail_sink)}
+    done = subprocess.run(COMMAND, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("auth: the database's address is no PostgreSQL URL: percent-encode")
+    assert "hush" not in done.stderr
+
+
 async def test_no_database_ends_it(mail_sink: MailSink) -> None:
     url = f"postgresql://x:hush-hush@127.0.0.1:{free_port()}/x"
     own = {"AUTH_HOST": "127.0.0.1", "AUTH_PORT": str(free_port()), "AUTH_DATABASE_PATIENCE": "1s"}

@@ -49,6 +49,10 @@ def test_settings_from_parts() -> None:
         ({"AUTH_PORT": "x", "AUTH_CLIENT_URL": "nowhere"}, "AUTH_PORT.*; AUTH_CLIENT_URL"),
         ({"AUTH_RATE_LIMIT_EMAIL_INTERVAL": "soon"}, "AUTH_RATE_LIMIT_EMAIL_INTERVAL"),
         ({"AUTH_JWT_CUSTOM_CLAIMS": "{"}, "AUTH_JWT_CUSTOM_CLAIMS"),
+        (
+            {"AUTH_RATE_LIMIT_EMAIL_BURST": "many", "AUTH_SMTP_PORT": "x", "AUTH_MFA_ENABLED": "maybe"},
+            "AUTH_RATE_LIMIT_EMAIL_BURST.*; AUTH_SMTP_PORT.*; AUTH_MFA_ENABLED",
+        ),
     ],
 )
 def test_wrong_settings_name_the_variable(change: dict, text: str) -> None:

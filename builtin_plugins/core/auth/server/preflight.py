@@ -46,7 +46,11 @@ async def check(settings: Settings) -> None:
             if time.monotonic() > deadline:
                 raise NotReadyError(f"the database does not answer ({type(error).__name__})") from None
             await asyncio.sleep(0.5)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
+        except ValueError:  # its text quotes what it took for a port, which may be a part of the password
+            raise SettingsError(
+                "the database's address is no PostgreSQL URL: percent-encode what is special in the password, such as # / @"
+            ) from None
+        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise NotReadyError(f"the database refuses: {error}") from None
         else:
             return

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlsplit
 
@@ -213,26 +214,31 @@ def _database_url(env: Mapping[str, str]) -> str:
     return f"postgresql://{user}:{password}@{host}:{env.get('POSTGRES_PORT') or 5432}/{name}"
 
 
+@contextmanager
+def _noting(wrong: list[str]) -> Iterator[None]:
+    """Add a line for each wrong variable, never with its value: it may be a secret."""
+    try:
+        yield
+    except ValidationError as error:
+        wrong += [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors(include_input=False)]
+
+
 def from_environment(env: Mapping[str, str]) -> Settings:
-    """Read the settings; `SettingsError` lists every wrong or missing variable at once. Empty counts as unset."""
+    """Read the settings; `SettingsError` lists every wrong variable at once, or else every missing one. Empty counts as unset."""
     given: dict[str, Any] = {name: value for name, value in env.items() if value != ""}
     if "POSTGRES_CONNECTION" not in given and "HASURA_GRAPHQL_DATABASE_URL" not in given:
         given["HASURA_GRAPHQL_DATABASE_URL"] = _database_url(env)
     providers = {name: value for name, value in given.items() if name.startswith("AUTH_PROVIDER_")}
-    try:
-        settings = Settings.model_validate(
-            {
-                **given,
-                "rate_limits": RateLimits.model_validate(given),
-                "smtp": Smtp.model_validate(given),
-                "provider_variables": providers,
-            }
-        )
-    except ValidationError as error:
-        lines = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors(include_input=False)]
-        raise SettingsError("; ".join(lines)) from None
-    except json.JSONDecodeError as error:
-        raise SettingsError(f"AUTH_JWT_CUSTOM_CLAIMS: not a JSON object ({error})") from None
+    wrong: list[str] = []
+    parts: dict[str, BaseModel] = {}
+    for name, model in (("rate_limits", RateLimits), ("smtp", Smtp)):
+        with _noting(wrong):
+            parts[name] = model.model_validate(given)
+    settings = None
+    with _noting(wrong):
+        settings = Settings.model_validate({**given, **parts, "provider_variables": providers})
+    if settings is None or wrong:
+        raise SettingsError("; ".join(wrong))
     missing = []
     if not settings.database_url:
         missing.append("HASURA_GRAPHQL_DATABASE_URL (or POSTGRES_HOST, POSTGRES_USER, POSTGRES_PASSWORD, POSTGRES_DB)")

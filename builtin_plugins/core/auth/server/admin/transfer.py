@@ -106,7 +106,9 @@ async def import_users(
                 where = ".".join(map(str, first["loc"]))
                 raise AdminError(f"line {number}: {where + ': ' if where else ''}{first['msg']}") from None
             try:
-                made = await _store(conn, user, number, skip=existing == "skip")
+                made = await _store(conn, user, skip=existing == "skip")
+            except AdminError as error:
+                raise AdminError(f"line {number}: {error}") from None
             except asyncpg.ForeignKeyViolationError as error:
                 raise AdminError(f"line {number}: {error.detail}") from None
             except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
@@ -115,7 +117,7 @@ async def import_users(
     return stored, skipped
 
 
-async def _store(conn: asyncpg.Connection, user: ExportedUser, number: int, *, skip: bool) -> bool:
+async def _store(conn: asyncpg.Connection, user: ExportedUser, *, skip: bool) -> bool:
     if user.email is not None:
         checked_email(user.email)
     taken = await conn.fetchval(
@@ -127,11 +129,8 @@ async def _store(conn: asyncpg.Connection, user: ExportedUser, number: int, *, s
     if taken and skip:
         return False
     if taken:
-        raise AdminError(f"line {number}: the user {user.email or user.id} is there already")
-    try:
-        await users.ensure_roles(conn, checked_roles([*user.roles, user.default_role]))
-    except AdminError as error:
-        raise AdminError(f"line {number}: {error}") from None
+        raise AdminError(f"the user {user.email or user.id} is there already")
+    await users.ensure_roles(conn, checked_roles([*user.roles, user.default_role]))
     values: dict[str, Any] = {name: getattr(user, name) for name in _COLUMNS}
     places = ", ".join(f"${n}::text::auth.email" if name == "email" else f"${n}" for n, name in enumerate(_COLUMNS, 1))
     await conn.execute(f"INSERT INTO auth.users ({', '.join(_COLUMNS)}) VALUES ({places})", *values.values())  # noqa: S608
@@ -144,15 +143,15 @@ async def _store(conn: asyncpg.Connection, user: ExportedUser, number: int, *, s
             provider.provider_user_id,
         )
     for key in user.security_keys:
-        await _store_key(conn, user.id, key, number)
+        await _store_key(conn, user.id, key)
     return True
 
 
-async def _store_key(conn: asyncpg.Connection, user_id: UUID, key: ExportedKey, number: int) -> None:
+async def _store_key(conn: asyncpg.Connection, user_id: UUID, key: ExportedKey) -> None:
     try:
         public = base64.b64decode(key.credential_public_key, validate=False)
     except (binascii.Error, ValueError):
-        raise AdminError(f"line {number}: credential_public_key is no base64") from None
+        raise AdminError("credential_public_key is no base64") from None
     await conn.execute(
         """INSERT INTO auth.user_security_keys (user_id, credential_id, credential_public_key, counter, transports, nickname)
            VALUES ($1, $2, $3, $4, $5, $6)""",
