@@ -164,6 +164,13 @@ class Operator:
             raise UserError("the auth tables are not there yet", remedy="nself start", code="auth-tables") from None
         except asyncpg.ForeignKeyViolationError as error:
             raise UserError(f"other rows still refer to it: {error}", where=error.table_name or "", code="auth-users") from None
+        except asyncpg.InvalidAuthorizationSpecificationError as error:
+            raise UserError(
+                f"the database refuses the login: {error}",
+                where="POSTGRES_PASSWORD",
+                remedy="it keeps the password it was made with: put that one back, or nself secrets rotate POSTGRES_PASSWORD",
+                code="database-login",
+            ) from None
         except (OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError) as error:
             if isinstance(error, OSError) and error.filename:
                 raise
