@@ -2,12 +2,13 @@
 """The developer's commands; needs nothing but Python 3.11 or later.
 
     python3 dev.py demo     make the environment, scaffold a demo project, build it and start it natively
-    python3 dev.py test     make the environment and run every check and test (--fast: without starting services)
+    python3 dev.py test     make the environment and run every check and test (--fast: without starting services;
+                            --docker: also those on a Docker Engine)
     python3 dev.py venv     make the environment alone
 
 The environment is ``.venv`` beside this file and the demo project is ``demo``. On Debian, run as root, ``test`` installs the
-packages that tests need (Docker, Compose, Go and monitoring programs); what cannot be had is skipped by name. A Docker Engine is
-started for the tests that need one where none answers; its images are kept in ``~/.cache/nself-tests`` (``NSELF_TEST_CACHE``).
+packages that tests need (Docker, Compose, Go and monitoring programs); what cannot be had is skipped by name. With ``--docker`` a
+Docker Engine is started where none answers; its images are kept in ``~/.cache/nself-tests`` (``NSELF_TEST_CACHE``).
 """
 
 from __future__ import annotations
@@ -126,7 +127,7 @@ def demo() -> int:
     return run(nself, "start", "--runtime", "native", cwd=DEMO, check=False)
 
 
-def test(fast: bool, rest: list[str]) -> int:
+def test(fast: bool, docker: bool, rest: list[str]) -> int:
     """The second README command."""
     install(tests=True)
     if not fast and os.geteuid() == 0 and shutil.which("apt-get"):
@@ -139,7 +140,9 @@ def test(fast: bool, rest: list[str]) -> int:
     if (quick and not (quick == NO_TESTS and rest)) or fast:
         return quick
     slow = run(*PYTEST, "-m", "slow and not docker", "-ra", *rest, check=False)
-    return test_on_docker(rest) or (0 if slow == NO_TESTS and rest else slow)
+    if not docker:
+        print("The tests on a Docker Engine are left out; they run with: python3 dev.py test --docker", flush=True)
+    return (docker and test_on_docker(rest)) or (0 if slow == NO_TESTS and rest else slow)
 
 
 def test_on_docker(rest: list[str]) -> int:
@@ -160,13 +163,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("command", choices=("demo", "test", "venv"))
     parser.add_argument("--fast", action="store_true", help="leave out the tests that start services")
+    parser.add_argument("--docker", action="store_true", help="also run the tests on a Docker Engine, started where none answers")
     options, rest = parser.parse_known_args()
     if sys.version_info < (3, 11):  # noqa: UP036  an older Python may well run this file
         raise SystemExit(f"dev.py: Python 3.11 or later is needed; this is {sys.version.split()[0]}")
     if options.command == "venv":
         install(tests=True)
         return 0
-    return demo() if options.command == "demo" else test(options.fast, rest)
+    return demo() if options.command == "demo" else test(options.fast, options.docker, rest)
 
 
 if __name__ == "__main__":
