@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from hookspecs import File, Join, Secret
-from hookspecs.roles import database_url
-from nself_plugin_mlflow.service import DATABASE, FOLDER, LOGIN, NAME
+from hookspecs import File
+from hookspecs.resolve import plain
+from nself_plugin_mlflow.service import FOLDER, LOGIN, NAME, login
 
 if TYPE_CHECKING:
     from hookspecs import Project, Stack
@@ -30,18 +30,6 @@ def files(project: Project, stack: Stack) -> Iterator[File]:
         return
     if project.runtime == "compose" and not settings["MLFLOW_IMAGE"]:
         yield File(path=f"{FOLDER}/Dockerfile", content=_DOCKERFILE.format(version=settings["MLFLOW_VERSION"]))
-    if settings["MLFLOW_AUTH_ENABLED"]:
-        yield File(path=LOGIN, content=_login(project), mode=0o600)
-
-
-def _login(project: Project) -> Join:
-    """https://mlflow.org/docs/latest/self-hosting/security/basic-http-auth. A per cent sign has a meaning in such files, so
-    the database's address is written without one: the role's password is letters and digits."""
-    own = project.settings.secret("MLFLOW_BACKEND_STORE_URI")
-    return Join.of(
-        "[mlflow]\ndefault_permission = READ\ndatabase_uri = ",
-        own if own is not None else database_url(NAME, DATABASE),
-        f"\nadmin_username = {project.settings['MLFLOW_TRACKING_USERNAME']}\nadmin_password = ",
-        Secret(name="MLFLOW_TRACKING_PASSWORD"),
-        "\nauthorization_function = mlflow.server.auth:authenticate_request_basic_auth\n",
-    )
+    content = plain(stack, NAME, login(project))
+    if project.runtime == "native" and settings["MLFLOW_AUTH_ENABLED"] and content is not None:
+        yield File(path=LOGIN, content=content, header="", mode=0o600)

@@ -11,6 +11,7 @@ from hookspecs import (
     Get,
     HttpProbe,
     Image,
+    Join,
     Limits,
     Mount,
     Native,
@@ -35,9 +36,11 @@ NAME = "mlflow"
 #: The plugin's own database on the project's server.
 DATABASE = "np_mlflow"
 VOLUME = "mlflow_data"
-#: Where the generated files lie: the Dockerfile and the settings of its login.
+#: Where the generated files lie: the Dockerfile and, natively, the settings of its login.
 FOLDER = "mlflow"
 LOGIN = f"{FOLDER}/login.ini"
+#: In the container they come by this variable, as its user could not read a file that is the project owner's alone.
+_LOGIN_VARIABLE, _LOGIN_PLACE = "MLFLOW_LOGIN_INI", "/tmp/login.ini"  # noqa: S108  in its container
 _CONTAINER_PORT = 5000
 
 
@@ -67,7 +70,7 @@ def _service(project: Project) -> Service:
         summary="MLflow: experiment tracking and model registry",
         image=Image(ref=given) if given else None,
         build=None if given else Build(context=FOLDER),
-        command=("mlflow", *_arguments(project, "0.0.0.0", str(_CONTAINER_PORT))),  # noqa: S104  inside its container
+        command=_command(project),
         native=_native(project, environment) if environment else None,
         no_native="" if environment else "its Python packages are not installed: nself plugin install mlflow",
         env=_environment(project),
@@ -75,10 +78,7 @@ def _service(project: Project) -> Service:
         provides={},
         needs=(Need(capability="sql"), Need(capability="s3", required=False)),
         probe=HttpProbe(path="/health", tool="python", start_period=120, interval=5, retries=12),
-        mounts=(
-            Mount(kind="volume", source=VOLUME, target="/mlflow/artifacts"),
-            *((Mount(kind="bind", source=LOGIN, target="/mlflow/login.ini", read_only=True),) if _has_login(project) else ()),
-        ),
+        mounts=(Mount(kind="volume", source=VOLUME, target="/mlflow/artifacts"),),
         limits=Limits(memory=2 << 30, pids=256),
         security=Security(tmpfs=("/tmp",)),  # noqa: S108  in its container
         backup=Backup(method="volumes", volumes=(VOLUME,)),
@@ -88,6 +88,32 @@ def _service(project: Project) -> Service:
 
 def _has_login(project: Project) -> bool:
     return bool(project.settings["MLFLOW_AUTH_ENABLED"])
+
+
+def _command(project: Project) -> tuple[Value, ...]:
+    run = ("mlflow", *_arguments(project, "0.0.0.0", str(_CONTAINER_PORT)))  # noqa: S104  inside its container
+    if not _has_login(project):
+        return run
+    return ("sh", "-c", f'umask 077; printf %s "${_LOGIN_VARIABLE}" > {_LOGIN_PLACE}; exec "$@"', "sh", *run)
+
+
+def login(project: Project) -> Join:
+    """https://mlflow.org/docs/latest/self-hosting/security/basic-http-auth. A per cent sign has a meaning in such files; the
+    database's address has none, as the role's password is letters and digits."""
+    own = project.settings.secret("MLFLOW_BACKEND_STORE_URI")
+    return Join.of(
+        "[mlflow]\ndefault_permission = READ\ndatabase_uri = ",
+        _own_database() if own is None else own,
+        f"\nadmin_username = {project.settings['MLFLOW_TRACKING_USERNAME']}\nadmin_password = ",
+        Secret(name="MLFLOW_TRACKING_PASSWORD"),
+        "\nauthorization_function = mlflow.server.auth:authenticate_request_basic_auth\n",
+    )
+
+
+def _own_database() -> Join:
+    """The plugin's database by the driver that is installed: what a bare ``postgresql://`` means depends on SQLAlchemy's age."""
+    first, *rest = database_url(NAME, DATABASE).parts
+    return Join.of(str(first).replace("postgresql:", "postgresql+psycopg2:", 1), *rest)
 
 
 def _arguments(project: Project, host: str, port: Value) -> tuple[Value, ...]:
@@ -103,7 +129,7 @@ def _native(project: Project, environment: str) -> Native:
         "MLFLOW_SERVER_ALLOWED_HOSTS": _hosts(project),
     }
     if _has_login(project):
-        own["MLFLOW_AUTH_CONFIG_PATH"] = Place(of="config", name=LOGIN)
+        own |= {"MLFLOW_AUTH_CONFIG_PATH": Place(of="config", name=LOGIN), _LOGIN_VARIABLE: None}
     return Native(
         command=(Program(name="python"), "-m", "mlflow", *_arguments(project, "127.0.0.1", Ref(service=NAME, as_="port"))),
         programs=(NativeProgram(name="python", names=(f"{environment}/bin/python",), install="nself plugin install mlflow"),),
@@ -115,7 +141,7 @@ def _environment(project: Project) -> Mapping[str, Value | None]:
     settings = project.settings
     own = settings.secret("MLFLOW_BACKEND_STORE_URI")
     found: dict[str, Value | None] = {
-        "MLFLOW_BACKEND_STORE_URI": own if own is not None else database_url(NAME, DATABASE),
+        "MLFLOW_BACKEND_STORE_URI": _own_database() if own is None else own,
         "MLFLOW_DEFAULT_ARTIFACT_ROOT": "mlflow-artifacts:/",
         "MLFLOW_ARTIFACTS_DESTINATION": _artifacts(project, "/mlflow/artifacts"),
         "MLFLOW_SERVE_ARTIFACTS": "true",
@@ -125,7 +151,7 @@ def _environment(project: Project) -> Mapping[str, Value | None]:
         "DO_NOT_TRACK": "true",
     }
     if _has_login(project):
-        found["MLFLOW_AUTH_CONFIG_PATH"] = "/mlflow/login.ini"
+        found |= {"MLFLOW_AUTH_CONFIG_PATH": _LOGIN_PLACE, _LOGIN_VARIABLE: login(project)}
     if _in_bucket(project):
         found |= {
             "MLFLOW_S3_ENDPOINT_URL": Get(capability="s3", attribute="endpoint"),
