@@ -19,7 +19,9 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+from xml.etree import ElementTree
 
 from tests.e2e_docker import engine  # standard library alone
 
@@ -30,6 +32,9 @@ DEMO = ROOT / "demo"
 PYTEST = (PYTHON, "-m", "pytest", "-p", "no:cacheprovider")
 #: pytest's exit code where it was asked for tests and none matched.
 NO_TESTS = 5
+
+#: So many modules that failed are run again at most: with more, something is wrong with the program.
+MOST_AGAIN = 6
 
 #: Debian packages that tests use where they can be had.
 DEBIAN_TEST_PACKAGES = (
@@ -139,10 +144,32 @@ def test(fast: bool, docker: bool, rest: list[str]) -> int:
     quick = run(*PYTEST, "-m", "not slow", "-n", "2", *rest, check=False)
     if (quick and not (quick == NO_TESTS and rest)) or fast:
         return quick
-    slow = run(*PYTEST, "-m", "slow and not docker", "-ra", *rest, check=False)
+    slow = run_slow(rest)
     if not docker:
         print("The tests on a Docker Engine are left out; they run with: python3 dev.py test --docker", flush=True)
     return (docker and test_on_docker(rest)) or (0 if slow == NO_TESTS and rest else slow)
+
+
+def run_slow(rest: list[str]) -> int:
+    """The tests that start services. A module that failed is run once more, alone: what a busy machine upset passes then."""
+    with tempfile.TemporaryDirectory() as place:
+        report = Path(place) / "slow.xml"
+        code = run(*PYTEST, "-m", "slow and not docker", "-ra", f"--junitxml={report}", *rest, check=False)
+        failed = failed_modules(report) if code == 1 else []
+    if not 0 < len(failed) <= MOST_AGAIN:
+        return code
+    print(f"\n{'=' * 20} ONCE MORE, ALONE: {', '.join(failed)} {'=' * 20}\n", flush=True)
+    return run(*PYTEST, "-m", "slow and not docker", "-ra", *failed, check=False)
+
+
+def failed_modules(report: Path) -> list[str]:
+    """The files of tests that failed, from a report in JUnit's form."""
+    found = set()
+    for case in ElementTree.parse(report).iter("testcase"):
+        if case.find("failure") is not None or case.find("error") is not None:
+            place = Path(*case.get("classname", "").split(".")).with_suffix(".py")
+            found.add(str(place))
+    return sorted(place for place in found if (ROOT / place).is_file())
 
 
 def test_on_docker(rest: list[str]) -> int:

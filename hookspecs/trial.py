@@ -153,11 +153,11 @@ class PluginStack:
     def dump(self, tables: Iterable[str]) -> str:
         """The rows of tables, as SQL by ``pg_dump``."""
         named = [option for table in tables for option in ("-t", f"public.{table}")]
-        return self.cli("exec", "-T", "postgres", "--", "pg_dump", "--data-only", "--disable-triggers", *named).stdout
+        return self.cli("exec", "-T", "postgres", "pg_dump", "--data-only", "--disable-triggers", *named).stdout
 
     def load(self, dump: str) -> None:
         """Run SQL by ``psql``, stopping at the first error."""
-        self.cli("exec", "-T", "postgres", "--", "psql", "-q", "-v", "ON_ERROR_STOP=1", given=dump)
+        self.cli("exec", "-T", "postgres", "psql", "-q", "-v", "ON_ERROR_STOP=1", given=dump)
 
     def until(self, condition: Callable[[], T], seconds: float = 30) -> T:
         """What ``condition`` returns as soon as that is true."""

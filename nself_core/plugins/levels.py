@@ -224,7 +224,7 @@ def _migrates(plugin: _Plugin, stack: PluginStack) -> None:
     left = _tables(stack, plugin)
     if left:
         raise Missing(f"undone, it leaves {', '.join(sorted(left))}")
-    stack.cli("plugin", "migrate", "up", name)
+    stack.cli("plugin", "migrate", "up")
     if _tables(stack, plugin) != before:
         raise Missing("made again, its tables are others")
 
@@ -290,7 +290,7 @@ def _restores(plugin: _Plugin, stack: PluginStack) -> None:
     dump = stack.dump(before)
     name = plugin.manifest["name"]
     stack.cli("plugin", "migrate", "down", name, "--all", "--yes")
-    stack.cli("plugin", "migrate", "up", name)
+    stack.cli("plugin", "migrate", "up")
     stack.load(dump)
     if _rows(stack, plugin) != before:
         raise Missing("restored, its tables hold other rows")
