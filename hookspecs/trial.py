@@ -111,7 +111,7 @@ class PluginStack:
         return httpx.get(f"{self.address('host')}/metrics", timeout=30).text
 
     def plugin_state(self) -> dict[str, Any]:
-        """What the Host says of the plugin: ``state`` (``serving`` …) and ``reason``."""
+        """What the Host says of the plugin: ``status`` (``serving`` …) and ``reason``."""
         import httpx
 
         found = httpx.get(f"{self.address('host')}/healthz", timeout=30).json()

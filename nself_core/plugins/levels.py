@@ -238,8 +238,8 @@ def _serves(plugin: _Plugin, stack: PluginStack) -> None:
             raise Exempt("it has nothing that serves")
         return
     state = stack.plugin_state()
-    if state.get("state") != "serving":
-        raise Missing(f"the Host does not serve it: {state.get('reason') or state.get('state')}")
+    if state.get("status") != "serving":
+        raise Missing(f"the Host does not serve it: {state.get('reason') or state.get('status')}")
     if plugin.has("contribute_routes") and stack.anonymous.get("").status_code not in {401, 404}:
         raise Missing("a path answers without a token, and `permissions.public` does not name it")
 
@@ -266,7 +266,7 @@ def _survives(plugin: _Plugin, stack: PluginStack) -> None:
     for service in names:
         _kill(stack, service)
     if plugin.in_host:
-        stack.until(lambda: stack.plugin_state().get("state") == "serving", 60)
+        stack.until(lambda: stack.plugin_state().get("status") == "serving", 60)
     if plugin.has_tables and _rows(stack, plugin) != before:
         raise Missing("after a kill its tables hold other rows")
 
@@ -275,10 +275,10 @@ def _kill(stack: PluginStack, service: str) -> None:
     def now() -> dict[str, Any]:
         return next(one for one in stack.json("status")["services"] if one["name"] == service)
 
-    pid = now()["id"]
+    pid = now()["container_id"]
     os.kill(int(pid), signal.SIGKILL)
     try:
-        stack.until(lambda: (state := now())["health"] == "healthy" and state["id"] != pid, 90)
+        stack.until(lambda: (state := now())["health"] == "healthy" and state["container_id"] != pid, 90)
     except AssertionError:
         raise Missing(f"{service} does not come back after a kill") from None
 
