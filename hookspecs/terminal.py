@@ -13,6 +13,8 @@ import click
 from hookspecs.errors import UserError
 
 env_option = click.option("--env", "-e", metavar="NAME", default=None, help="The environment to use instead of the one in force.")
+#: Whose rows, of a plugin that several applications share.
+account_option = click.option("--account", default="", help="Whose rows; by default primary.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 password_option = click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")

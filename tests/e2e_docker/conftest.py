@@ -53,7 +53,7 @@ def docker_host() -> str:
     """The engine, with the images in it."""
     found = engine.present()
     if not found:
-        pytest.skip(f"{engine.why_not() or 'no Docker Engine answers'}; `python3 dev.py test` starts one where it may")
+        pytest.skip(f"{engine.why_not() or 'no Docker Engine answers'}; `python3 dev.py test --docker` starts one where it may")
     os.environ["DOCKER_HOST"] = found
     images.build_all()
     return found

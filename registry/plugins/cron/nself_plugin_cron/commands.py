@@ -7,12 +7,20 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hookspecs.client import plugin_client
-from hookspecs.terminal import env_option, json_option, print_json, print_table, require_yes, say, tell, yes_option
+from hookspecs.terminal import (
+    account_option,
+    env_option,
+    json_option,
+    print_json,
+    print_table,
+    require_yes,
+    say,
+    tell,
+    yes_option,
+)
 
 if TYPE_CHECKING:
     from hookspecs import CommandContext
-
-account_option = click.option("--account", default="", help="Whose rows; by default primary.")
 
 
 @click.group(short_help="Schedules that call an HTTP endpoint: add, list, run now, pause, history.")

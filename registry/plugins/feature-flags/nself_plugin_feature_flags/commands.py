@@ -7,13 +7,22 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hookspecs.client import plugin_client
-from hookspecs.terminal import env_option, json_option, print_json, print_table, read_json, require_yes, say, yes_option
+from hookspecs.terminal import (
+    account_option,
+    env_option,
+    json_option,
+    print_json,
+    print_table,
+    read_json,
+    require_yes,
+    say,
+    yes_option,
+)
 
 if TYPE_CHECKING:
     from hookspecs import CommandContext
 
 _PLUGIN = "feature-flags"
-account_option = click.option("--account", default="", help="Whose rows; by default primary.")
 
 
 @click.group("feature-flags", short_help="Feature flags: list, set, turn off at once, evaluate.")

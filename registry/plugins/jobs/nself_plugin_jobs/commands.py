@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hookspecs.client import plugin_client
-from hookspecs.terminal import env_option, json_option, print_json, print_table, read_json, say
+from hookspecs.terminal import account_option, env_option, json_option, print_json, print_table, read_json, say
 
 if TYPE_CHECKING:
     from hookspecs import CommandContext
-
-account_option = click.option("--account", default="", help="Whose rows; by default primary.")
 
 
 @click.group(short_help="The application's background queue: enqueue, look, retry, pause.")

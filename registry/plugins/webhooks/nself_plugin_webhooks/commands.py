@@ -7,12 +7,21 @@ from typing import TYPE_CHECKING
 import click
 
 from hookspecs.client import plugin_client
-from hookspecs.terminal import env_option, json_option, print_json, print_table, read_json, require_yes, say, tell, yes_option
+from hookspecs.terminal import (
+    account_option,
+    env_option,
+    json_option,
+    print_json,
+    print_table,
+    read_json,
+    require_yes,
+    say,
+    tell,
+    yes_option,
+)
 
 if TYPE_CHECKING:
     from hookspecs import CommandContext
-
-account_option = click.option("--account", default="", help="Whose rows; by default primary.")
 
 
 @click.group(short_help="Deliver events to endpoints: endpoints, deliveries, dead letters, replay.")
