@@ -176,6 +176,7 @@ def visitor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visitor]:
             **provider_settings(oidc, apple),
             "AUTH_EMAIL_SIGNIN_EMAIL_VERIFIED_REQUIRED": "true",
             "AUTH_TEMPLATES_PATH": "mails",
+            "RATE_LIMIT_AUTH_RATE": "100r/s",  # one visitor goes through everything that a whole company does in a day
             "MAILPIT_ENABLED": "true",
             "FRONTEND_APP_1_NAME": "shop",
             "FRONTEND_APP_1_PORT": str(page.server_port),

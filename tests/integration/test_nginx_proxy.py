@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import http.server
+import json
 import socket
 import ssl
 import threading
@@ -41,6 +42,8 @@ class Answer(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    do_OPTIONS = do_GET  # noqa: N815  the name that http.server looks for
+
     def log_message(self, *_: object) -> None:
         return
 
@@ -67,13 +70,13 @@ class Proxy:
         return self.context.wrap_socket(plain, server_hostname=host)
 
     def get(
-        self, host: str, path: str = "/", *, tls: bool = True, headers: dict[str, str] | None = None
+        self, host: str, path: str = "/", *, tls: bool = True, headers: dict[str, str] | None = None, method: str = "GET"
     ) -> tuple[int, dict, bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self.https if tls else self.http, timeout=60)
         if tls:
             connection.sock = self.connect(host)
         try:
-            connection.request("GET", path, headers={"Host": host, **(headers or {})})
+            connection.request(method, path, headers={"Host": host, **(headers or {})})
             answer = connection.getresponse()
             return answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read()
         finally:
@@ -165,4 +168,10 @@ def test_too_many_requests_are_429(proxy: Proxy) -> None:
     statuses = [proxy.get(f"slow.{DOMAIN}")[0] for _ in range(14)]
     assert statuses[:11] == [200] * 11  # the first and the burst of ten
     assert set(statuses[11:]) == {429}
+    # A page of another origin can read that it asked too often; its browser's preflights are not counted.
+    _, headers, body = proxy.get(f"slow.{DOMAIN}")
+    assert (headers["access-control-allow-origin"], headers["retry-after"]) == ("*", "1")
+    assert json.loads(body)["error"] == "too-many-requests"
+    assert headers["x-content-type-options"] == "nosniff"
+    assert {proxy.get(f"slow.{DOMAIN}", method="OPTIONS")[0] for _ in range(14)} == {200}
     assert proxy.get(f"app.{DOMAIN}")[0] == 200  # another zone

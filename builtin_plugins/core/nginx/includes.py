@@ -65,6 +65,24 @@ map $upstream_http_permissions_policy $add_permissions_policy {
 }
 """
 
+#: A browser's preflight is no request of the page's own, and a page cannot see why one was refused: it is not counted.
+COUNTED = """map $request_method $counted_address {
+    default $binary_remote_addr;
+    OPTIONS "";
+}
+"""
+
+#: The answer to one request too many. A page of another origin may read it, so that it can wait and try again.
+LIMITED = """error_page 429 @limited;
+location @limited {
+    include includes/answers.conf;
+    add_header Access-Control-Allow-Origin * always;
+    add_header Retry-After 1 always;
+    default_type application/json;
+    return 429 '{"status":429,"error":"too-many-requests","message":"Too many requests: try again in a moment"}';
+}
+"""
+
 ANSWERS = """add_header X-Content-Type-Options $add_content_type_options always;
 add_header X-Frame-Options $add_frame_options always;
 add_header Referrer-Policy $add_referrer_policy always;
@@ -119,12 +137,12 @@ def tls(folder: str, fullchain: str = "fullchain.pem", privkey: str = "privkey.p
 
 def limits(project: Project, own: Mapping[str, str]) -> str:
     """The zones: those of the settings, counted by address (``user``: by token), and ``own`` ones of routes, name → rate."""
-    lines = ["limit_req_status 429;", "limit_req_log_level warn;"]
+    lines = [*COUNTED.splitlines(), "limit_req_status 429;", "limit_req_log_level warn;"]
     for zone in BURSTS:
         rate = project.settings[f"RATE_LIMIT_{zone.upper()}_RATE"]
-        key = "$http_authorization" if zone == "user" else "$binary_remote_addr"
+        key = "$http_authorization" if zone == "user" else "$counted_address"
         lines.append(f"limit_req_zone {key} zone={zone}:10m rate={rate};")
-    lines += [f"limit_req_zone $binary_remote_addr zone={zone}:1m rate={rate};" for zone, rate in sorted(own.items())]
+    lines += [f"limit_req_zone $counted_address zone={zone}:1m rate={rate};" for zone, rate in sorted(own.items())]
     return "\n".join(lines) + "\n"
 
 
