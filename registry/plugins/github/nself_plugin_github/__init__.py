@@ -1,23 +1,6 @@
 """GitHub: a queryable copy of organisations, code activity and CI runs, kept fresh by webhooks and made whole by syncs."""
 
-from pathlib import Path
-
 from hookspecs import hookimpl
-
-
-@hookimpl
-def migrate_schema(project):
-    from hookspecs import GraphQLTable, Migration
-    from nself_plugin_github.objects import ALL
-
-    folder = Path(__file__).with_name("schema")
-    shown = sorted({mirror.table for mirror in ALL} | {"np_github_webhook_events", "np_github_syncs"})
-    yield Migration(
-        id="001_initial",
-        up=(folder / "001_initial.sql").read_text(encoding="utf-8"),
-        down=(folder / "001_initial.down.sql").read_text(encoding="utf-8"),
-        tracks=tuple(GraphQLTable(name=name) for name in shown),
-    )
 
 
 @hookimpl
