@@ -75,7 +75,7 @@ def check(folder: Path, say: Callable[[str], None] = lambda line: None) -> Repor
 
     ``UserError`` where ``folder`` holds no plugin.
     """
-    plugin = _read(folder)
+    plugin = _read(folder.resolve())  # the project it is tried in is another working folder
     with tempfile.TemporaryDirectory(prefix="nself-check-") as place:
         results = list(_judge(plugin, Path(place), say))
     reached = 0

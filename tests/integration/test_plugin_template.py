@@ -45,7 +45,7 @@ def test_a_new_plugin_passes_its_own_tests(kind: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("kind", "level"), [("service", 8), ("engine", 8)])
 def test_a_new_plugin_reaches_every_level(kind: str, level: int, tmp_path: Path) -> None:
     render("fresh", kind, publisher="acme", summary="", into=tmp_path / "fresh")
-    done = run("nself_core", "plugin", "check", str(tmp_path / "fresh"), "--json", cwd=tmp_path)
+    done = run("nself_core", "plugin", "check", "fresh", "--json", cwd=tmp_path)
     report = json.loads(done.stdout)
     assert [rule["reason"] for rule in report["rules"] if rule["outcome"] == "missing"] == []
     assert (report["level"], report["hash"][:7]) == (level, "sha256:")
