@@ -17,9 +17,10 @@ class Allowed:
         self._place = home / "allowed.json"
         self._records: dict[str, list[dict[str, Any]]] | None = None
 
-    def records(self, name: str) -> list[dict[str, Any]]:
-        """What was allowed under that name: folder, version, hash and files of each."""
-        return self._all().get(name, [])
+    def records(self, name: str, folder: str = "") -> list[dict[str, Any]]:
+        """What was allowed under that name, or of it in that folder alone: folder, version, hash and files of each."""
+        found = self._all().get(name, [])
+        return [record for record in found if record["folder"] == folder] if folder else found
 
     def add(self, name: str, folder: str, version: str, files: Files) -> str:
         """Allow these files, in place of what was allowed of that folder; returns their hash."""
@@ -28,12 +29,14 @@ class Allowed:
         self._save({**self._all(), name: [*kept, record]})
         return str(record["hash"])
 
-    def remove(self, name: str) -> bool:
-        """Take the permission back; whether there was one."""
-        records = dict(self._all())
-        if records.pop(name, None) is None:
+    def remove(self, name: str, folder: str = "") -> bool:
+        """Take the permission back, or that for one folder; whether there was one."""
+        gone = self.records(name, folder)
+        if not gone:
             return False
-        self._save(records)
+        kept = [record for record in self.records(name) if record not in gone]
+        others = {other: records for other, records in self._all().items() if other != name}
+        self._save({**others, **({name: kept} if kept else {})})
         return True
 
     def _all(self) -> dict[str, list[dict[str, Any]]]:

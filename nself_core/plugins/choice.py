@@ -20,13 +20,14 @@ def allow(manager: PluginManager, name: str) -> PluginEntry:
     entry = wanted(manager, name)
     if entry.source == "core":
         raise UserError(f"{name} is part of nself: it needs no permission", code="plugin-built-in")
-    _check_manifest(entry)
+    if entry.source != "project":
+        _check_manifest(entry)
     found = next(one for one in manager.found if one.name == name and not one.problem)
     try:
         manager.trust.allowed.add(name, found.folder, found.manifest["version"], files_of(found))
     except (OSError, ValueError) as error:
         raise UserError(f"plugin {name} cannot be allowed: {error}", where=entry.path) from error
-    if manager.root is None:
+    if manager.root is None or (entry.source == "project" and entry.enabled):
         return _now(manager, name)
     return choose(manager, name, True)
 
@@ -54,6 +55,9 @@ def choose(manager: PluginManager, name: str, enabled: bool) -> PluginEntry:
                 remedy=f"nself plugin allow {name}",
                 code="plugin-not-allowed",
             )
+    if entry.source == "project":  # it is there, so it takes part; only that it does not is recorded
+        manager.lock.change({name: None if enabled else Pin(False, entry.version, "")})
+        return _now(manager, name)
     files = manager.reopened().verdict(name).files
     manager.lock.put(name, Pin(enabled, entry.version, total(files) if files is not None else ""))
     return _now(manager, name)
@@ -61,7 +65,8 @@ def choose(manager: PluginManager, name: str, enabled: bool) -> PluginEntry:
 
 def disallow(manager: PluginManager, name: str) -> None:
     """Take back the permission to load a plugin on this machine."""
-    if not manager.trust.allowed.remove(name):
+    found = next((one for one in manager.found if one.name == name), None)
+    if not manager.trust.allowed.remove(name, found.folder if found and found.source == "project" else ""):
         raise UserError(f"plugin {name} is not allowed on this machine: there is nothing to take back", code="plugin-not-allowed")
 
 

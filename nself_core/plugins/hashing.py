@@ -55,7 +55,7 @@ def _walk(folder: str, prefix: str, made: Scan, compiled: bool) -> None:
     for entry in entries:
         name = prefix + entry.name
         if entry.is_file(follow_symlinks=False):
-            data = _read(entry.path)
+            data = read_file(entry.path)
             made.files[name] = sha256(data).hexdigest()
             if name in _KEPT:
                 made.kept[name] = data
@@ -80,7 +80,8 @@ def _check_compiled(folder: str, name: str, beside: set[str]) -> None:
                 raise ValueError(f"{name}/{entry.name} was compiled from nothing that is there")
 
 
-def _read(path: str) -> bytes:
+def read_file(path: str) -> bytes:
+    """The bytes of a file that is no link."""
     handle = os.open(path, _FLAGS)
     try:
         data = os.read(handle, _PIECE)

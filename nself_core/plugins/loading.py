@@ -35,6 +35,10 @@ def load(found: Found, verdict: Verdict) -> ModuleType:
 
         ready(found)
         return import_module(found.module)
+    if found.source == "project":
+        from nself_core.plugins.project_file import load as load_file
+
+        return load_file(found, verdict)
     finder = VerifyingFinder(found.module, found.folder, verdict.files)
     with _FINDERS:
         if not any(isinstance(one, VerifyingFinder) and one.same_as(finder) for one in sys.meta_path):
@@ -73,7 +77,7 @@ class VerifyingFinder(MetaPathFinder):
         self.package = package
         self._folder = folder
         self._files = files
-        self.compiler = compiler or _compile
+        self.compiler = compiler or compile_code
         """Path and verified bytes → code."""
 
     def same_as(self, other: VerifyingFinder) -> bool:
@@ -116,13 +120,7 @@ class VerifyingFinder(MetaPathFinder):
 
     def read(self, path: str) -> bytes:
         """The bytes of a file; ``ImportError`` where they are not those that were verified."""
-        with open(path, "rb") as file:  # noqa: PTH123
-            data = file.read()
-        if self._files is not None:
-            name = self._name(path)
-            if self._files.get(name) != hashlib.sha256(data).hexdigest():
-                raise ImportError(f"{name} changed while it was being loaded")
-        return data
+        return verified_bytes(path, self._name(path), self._files)
 
 
 class VerifyingLoader(SourceLoader):
@@ -143,6 +141,16 @@ class VerifyingLoader(SourceLoader):
         return self._finder.compiler(self.path, self._finder.read(self.path))
 
 
-def _compile(path: str, data: bytes) -> CodeType:
+def verified_bytes(path: str, name: str, files: Files | None) -> bytes:
+    """The bytes of a file; ``ImportError`` where they are not those recorded in ``files`` under its name."""
+    with open(path, "rb") as file:  # noqa: PTH123
+        data = file.read()
+    if files is not None and files.get(name) != hashlib.sha256(data).hexdigest():
+        raise ImportError(f"{name} changed while it was being loaded")
+    return data
+
+
+def compile_code(path: str, data: bytes) -> CodeType:
+    """The code of a module's source."""
     code: CodeType = compile(data, path, "exec", dont_inherit=True)
     return code

@@ -49,7 +49,14 @@ class PluginManager:
     @classmethod
     def open(cls, home: Path, root: Path | None) -> PluginManager:
         """The plugins that are there, as the project at ``root`` sees them."""
-        return cls(home, root, index.load(home))
+        from nself_core.plugins.project_file import NAME, find
+
+        found, own = index.load(home), find(root)
+        if own:
+            taken = f"its name is that of this project's {NAME}.py"
+            others = [one._replace(problem=taken) if one.name == NAME else one for one in found]
+            found = tuple(sorted((*own, *others), key=lambda one: one.name))
+        return cls(home, root, found)
 
     # What there is
 
@@ -88,7 +95,7 @@ class PluginManager:
 
         made = []
         for found in self._taking_part():
-            if found.source == "core":
+            if found.source in {"core", "project"}:  # a project's own file has nothing for the Host
                 continue
             try:
                 whole = manifest(found)
@@ -289,7 +296,7 @@ class PluginManager:
         wanted = {}
         for found in self.found:
             if found.problem:
-                if found.source == "core" or self.lock.enabled(found.name):
+                if self._wanted(found):
                     self._leave_out(found.name, found.problem)
             elif self._wanted(found):
                 verdict = self._verdict(found)
@@ -335,6 +342,9 @@ class PluginManager:
         return [found for found in self._in_use if found.name not in self._faults]
 
     def _wanted(self, found: Found) -> bool:
+        if found.source == "project":
+            pin = self.lock.pins.get(found.name)
+            return pin is None or pin.enabled
         return found.source == "core" or self.lock.enabled(found.name)
 
     def _verdict(self, found: Found) -> Verdict:

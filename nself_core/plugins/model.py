@@ -7,8 +7,9 @@ from enum import StrEnum
 from typing import Any, Literal, NamedTuple
 
 #: Where a plugin was found. ``core``: one of ours; ``entry-point``: a Python distribution; ``store``: installed by
-#: nself below its home; ``linked``: a folder of the user's that nself's home links to.
-Source = Literal["core", "entry-point", "store", "linked"]
+#: nself below its home; ``linked``: a folder of the user's that nself's home links to; ``project``: the ``nselffile.py`` of the
+#: project at hand.
+Source = Literal["core", "entry-point", "store", "linked", "project"]
 
 
 class State(StrEnum):

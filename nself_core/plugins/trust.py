@@ -63,6 +63,8 @@ class Trust:
             return Verdict(State.CORE if in_wheel() else State.DEVELOPMENT)
         if found.source == "linked":
             return Verdict(State.DEVELOPMENT)
+        if found.source == "project":
+            return self._judge_project(found)
         from nself_core.plugins.signing import SignatureError
 
         try:
@@ -109,6 +111,22 @@ class Trust:
             return self._unsigned(found, files, str(error))
         return Verdict(State(signer.kind), files=files, signer=signer)
 
+    def _judge_project(self, found: Found) -> Verdict:
+        """A project's own file: allowed in this folder as it is now, or not."""
+        from nself_core.plugins.project_file import FILE
+
+        remedy = f"read {found.folder}/{FILE}, then nself plugin allow {found.name}"
+        records = self.allowed.records(found.name, found.folder)
+        try:
+            files = files_of(found)
+        except (OSError, ValueError) as error:
+            return Verdict(State.MODIFIED, f"it cannot be verified: {error}", remedy)
+        if any(record["files"] == files for record in records):
+            return Verdict(State.ALLOWED, files=files)
+        if records:
+            return Verdict(State.MODIFIED, f"{FILE} is not as you allowed it", remedy)
+        return Verdict(State.UNSIGNED, f"you have not allowed this project's {FILE} on this machine", remedy)
+
     def _unsigned(self, found: Found, files: Files, why: str) -> Verdict:
         """Not vouched for by a key: what counts is whether the user allowed these very files."""
         remedy = f"nself plugin allow {found.name}"
@@ -126,6 +144,10 @@ class Trust:
 
 def files_of(found: Found) -> dict[str, str]:
     """The hashes of a plugin's files; ``ValueError`` where there is something that nobody can vouch for."""
+    if found.source == "project":
+        from nself_core.plugins.project_file import files
+
+        return dict(files(found.folder))
     from nself_core.plugins.hashing import hash_files
 
     return hash_files(found.folder, compiled=found.source == "entry-point")

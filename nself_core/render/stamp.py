@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from hookspecs.patterns import match_pattern
 from nself_core import __version__
+from nself_core.plugins.project_file import FILE as PROJECT_FILE
 from nself_core.settings.cascade import labels
 from nself_core.settings.declared import AMBIENT
 from nself_core.settings.environment import ABOUT, FOLDER
@@ -45,7 +46,7 @@ def take_stamp(workspace: Workspace, record: Record, *, asked: str | None = None
     sources = [root / label for label, _ in labels(workspace.environment.name)]
     names = sorted(_process_names(workspace.loaded, sources))
     about = root / FOLDER / workspace.environment.name / ABOUT
-    inputs = [*sources, about, root / "plugins.lock", *(state / name for name in STATE_INPUTS)]
+    inputs = [*sources, about, root / "plugins.lock", root / PROJECT_FILE, *(state / name for name in STATE_INPUTS)]
     reads = sorted({glob for manifest in workspace.plugins.manifests() for glob in manifest.get("reads", ())})
     return {
         "version": [__version__, sys.version],
