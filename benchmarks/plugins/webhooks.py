@@ -33,6 +33,7 @@ from builtin_plugins.core.postgres import programs
 from builtin_plugins.host.jobs import migrations
 from builtin_plugins.host.jobs.queue import POOL
 from builtin_plugins.host.webhooks import Source, intake
+from builtin_plugins.host.webhooks.protocol import protocol
 from hookspecs.models.manifest import Webhook
 from tests.auth.postgres import free_port, running_postgres
 
@@ -69,7 +70,9 @@ def serve(url: str, port: int) -> None:
         async with asyncpg.create_pool(url, min_size=2, max_size=4, **POOL) as pool:
             app = intake(pool)
             app.serve("bench", [Source("bench", Webhook(source="main", scheme="github", secret="X"), (SECRET,))])
-            config = uvicorn.Config(app, port=port, access_log=False, log_level="error", lifespan="off", server_header=False)
+            config = uvicorn.Config(
+                app, port=port, http=protocol(app), access_log=False, log_level="error", lifespan="off", server_header=False
+            )
             await uvicorn.Server(config).serve()
 
     import uvloop

@@ -17,6 +17,7 @@ import uvicorn
 from builtin_plugins.host.jobs import Workers
 from builtin_plugins.host.jobs.queue import POOL
 from builtin_plugins.host.webhooks import Source, intake, webhook_tasks
+from builtin_plugins.host.webhooks.protocol import protocol
 from hookspecs.models.host import Event
 from hookspecs.models.manifest import Webhook
 
@@ -40,7 +41,9 @@ async def main(url: str, port: int) -> None:
         app = intake(pool)
         app.serve("demo", [Source("demo", RULE, (SECRET,))])
         working = asyncio.create_task(workers.run())
-        config = uvicorn.Config(app, port=port, log_level="error", access_log=False, lifespan="off", timeout_graceful_shutdown=3)
+        config = uvicorn.Config(
+            app, port=port, http=protocol(app), log_level="error", access_log=False, lifespan="off", timeout_graceful_shutdown=3
+        )
         server = uvicorn.Server(config)
 
         def stop() -> None:

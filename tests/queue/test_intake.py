@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -18,6 +19,7 @@ import uvicorn
 
 from builtin_plugins.host.jobs import Workers
 from builtin_plugins.host.webhooks import Events, Intake, Source, endpoint, intake, webhook_tasks
+from builtin_plugins.host.webhooks.protocol import protocol
 from builtin_plugins.host.webhooks.store import NotStoredError, Row, Store
 from hookspecs.models.host import Event
 from hookspecs.models.manifest import Webhook
@@ -106,14 +108,16 @@ async def test_many_at_once_are_all_stored(pool: asyncpg.Pool, http: httpx.Async
 # --- over a real server ---
 
 
-@pytest.fixture
-async def served(url: str) -> AsyncIterator[tuple[int, asyncpg.Pool]]:
-    """The intake behind uvicorn; its own pool, which a test may break."""
+@pytest.fixture(params=["short way", "ASGI"])
+async def served(url: str, request: pytest.FixtureRequest) -> AsyncIterator[tuple[int, asyncpg.Pool]]:
+    """The intake behind uvicorn, as the Host runs it and by ASGI alone; its own pool, which a test may break."""
     port = free_port()
     async with asyncpg.create_pool(url, min_size=0, max_size=4, server_settings={"application_name": "intake"}) as pool:
         app = intake(pool)
         app.serve("demo", [Source("demo", RULE, (SECRET,)), Source("demo", RULE.model_copy(update={"source": "other"}), ())])
-        server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error", timeout_graceful_shutdown=1, access_log=False))
+        way = protocol(app) if request.param == "short way" else "auto"
+        config = uvicorn.Config(app, port=port, http=way, log_level="error", timeout_graceful_shutdown=1, access_log=False)
+        server = uvicorn.Server(config)
         run = asyncio.create_task(server.serve())
         while not server.started:
             await asyncio.sleep(0.01)
@@ -168,6 +172,45 @@ async def test_what_is_too_much_or_not_whole_is_refused(
     for name, (start, body, status) in cases.items():
         answer = await raw(port, start, body, pause=0.1 if name == "in pieces" else 0)
         assert answer.startswith(f"HTTP/1.1 {status}"), (name, answer[:200])
+    assert await pool.fetchval("SELECT count(*) FROM nself_host.jobs") == 1
+
+
+async def test_requests_that_follow_on_one_connection_are_answered_in_order(served: tuple[int, asyncpg.Pool]) -> None:
+    """Sent at once without waiting, good and bad and of every way; a body that comes in pieces keeps the next one waiting."""
+    port, pool = served
+    good, bad = b'{"a": 1}', b"<xml/>"
+
+    def request(ident: str, body: bytes, **more: str) -> bytes:
+        return head(body, x_github_delivery=ident, **more).replace("\n", "\r\n").encode() + body
+
+    other = b"GET /webhooks/demo/main HTTP/1.1\r\nhost: x\r\n\r\n"
+    chunks = b'4\r\n{"a"\r\n4\r\n: 1}\r\n0\r\n\r\n'
+    chunked = request("d", good, transfer_encoding="chunked").replace(b"content-length: 8\r\n", b"").removesuffix(good) + chunks
+    last = request("e", good, connection="close")
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    sent = request("a", good) + request("b", bad) + other + request("c", good) + chunked + last
+    for part in (sent[:300], sent[300:]):
+        writer.write(part)
+        await asyncio.sleep(0.05)
+    answers = (await asyncio.wait_for(reader.read(), 10)).decode()
+    assert re.findall(r"HTTP/1.1 (\d+)", answers) == ["200", "415", "405", "200", "200", "200"]
+    assert "connection: close" in answers.rpartition("HTTP/1.1")[2]
+    assert answers.count("\ndate: ") == 6
+    assert {row["once"] for row in await pool.fetch("SELECT once FROM nself_host.jobs")} == {"a", "c", "d", "e"}
+    writer.close()
+
+
+async def test_a_sender_that_goes_away_leaves_nothing(served: tuple[int, asyncpg.Pool]) -> None:
+    port, pool = served
+    body = b'{"a": 1}'
+    for sent in (head(body).replace("\n", "\r\n").encode() + body[:3], head(body).replace("\n", "\r\n").encode()[:40]):
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(sent)
+        await writer.drain()
+        writer.close()
+    async with httpx.AsyncClient() as client:
+        answer = await client.post(f"http://127.0.0.1:{port}/webhooks/demo/main", content=body, headers=github(body))
+    assert answer.status_code == 200
     assert await pool.fetchval("SELECT count(*) FROM nself_host.jobs") == 1
 
 

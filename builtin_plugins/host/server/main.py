@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import uvicorn
 
@@ -18,6 +18,7 @@ from ..document import Document
 from ..jobs.queue import POOL
 from ..sandbox import relay
 from ..schema import NAME as PLUGIN
+from ..webhooks.protocol import protocol
 from .app import HostApp
 from .context import Context, make_pool
 from .egress import PROXY
@@ -87,7 +88,7 @@ async def _serve(loader: PluginLoader, document: Document, environment: HostEnvi
     starting = asyncio.create_task(_bring_up(app, plugins, float(document.start_timeout)))
     working = asyncio.create_task(work.run())
     try:
-        await _listen(app, environment, work.stop)
+        await _listen(app, environment, work.stop, http=protocol(work.intake))
     finally:
         starting.cancel()
         work.stop()
@@ -116,11 +117,13 @@ async def _serve_alone(loader: PluginLoader, document: Document, environment: Ho
         await plugin.stop()
 
 
-async def _listen(app: Any, environment: HostEnvironment, ending: Callable[[], None]) -> None:
+async def _listen(
+    app: Any, environment: HostEnvironment, ending: Callable[[], None], http: type[asyncio.Protocol] | Literal["auto"] = "auto"
+) -> None:
     """Answer until a signal comes; ``ending`` is called at once then."""
     config = uvicorn.Config(
-        app, **environment.bind, lifespan="off", access_log=False, log_config=None, proxy_headers=True, forwarded_allow_ips="*",
-        server_header=False, timeout_graceful_shutdown=20, ws_max_size=1 << 20,
+        app, **environment.bind, http=http, lifespan="off", access_log=False, log_config=None, proxy_headers=True,
+        forwarded_allow_ips="*", server_header=False, timeout_graceful_shutdown=20, ws_max_size=1 << 20,
     )  # fmt: skip
     # uvicorn raises the signal again when it has ended, and the default would end the process before the work has
     signal.signal(signal.SIGTERM, lambda *_: None)

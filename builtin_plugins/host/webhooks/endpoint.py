@@ -1,4 +1,7 @@
-"""``/webhooks/<plugin>[/<source>]``: verified, stored, and only then answered with 200. Plain ASGI: this is the hot path."""
+"""``/webhooks/<plugin>[/<source>]``: verified, stored, and only then answered with 200.
+
+An ASGI application; what most senders send comes in by a shorter way (``protocol``) that ends in the same functions.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,8 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
@@ -36,17 +40,41 @@ _HIDDEN = frozenset({
     b"authorization", b"proxy-authorization", b"cookie", b"x-api-key", b"connection", b"transfer-encoding", b"keep-alive",
     b"content-length", b"accept-encoding", b"expect",
 })  # fmt: skip
-_START: dict[str, Any] = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]}
-_END: dict[str, Any] = {"type": "http.response.body", "body": b""}
+#: What only the whole way through ASGI deals with.
+_INDIRECT = frozenset({b"expect", b"transfer-encoding", b"upgrade"})
+
+
+_TEXT, _JSON = b"text/plain; charset=utf-8", b"application/json"
+
+
+class Answer(NamedTuple):
+    """What a sender is told."""
+
+    status: int
+    body: bytes = b""
+    kind: bytes = _TEXT
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+    @property
+    def all_headers(self) -> list[tuple[bytes, bytes]]:
+        """With those that tell of the body."""
+        kind = [(b"content-type", self.kind)] if self.body else []
+        return [*kind, (b"content-length", str(len(self.body)).encode()), *self.headers]
+
+
+#: Taken, or taken before, or not wanted: the usual answer.
+STORED = Answer(200)
 
 
 class _AnswerError(Exception):
-    def __init__(self, status: int, text: str, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
+    def __init__(self, status: int, text: str, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
         super().__init__(text)
-        self.status, self.text, self.headers = status, text, headers
+        self.answer = Answer(status, text.encode(), headers=headers)
 
 
 _CLOSE = ((b"connection", b"close"),)
+#: Schemes whose check needs more than headers and body: PayPal's certificate, the address that Twilio signs.
+_NOT_DIRECT = frozenset({"paypal", "twilio"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +86,7 @@ class Source:
     secrets: Sequence[str]
 
 
-class _Entry:
+class Entry:
     """A source with what is the same for all its requests."""
 
     def __init__(self, source: Source) -> None:
@@ -111,18 +139,23 @@ class Intake:
     ) -> None:  # fmt: skip
         self._store, self._clock, self._paypal, self._limit, self._stored = store, clock, paypal, limit, stored
         self._base = base_url.rstrip("/")
-        self._entries: dict[str, _Entry] = {}
+        self._entries: dict[str, Entry] = {}
+        self._direct: dict[bytes, Entry] = {}
+        self._slow: dict[Callable[[Answer], None], float] = {}
         self._reading: dict[asyncio.Task[Any], float] = {}
         self._sweeper: asyncio.TimerHandle | None = None
 
     def serve(self, plugin: str, sources: Iterable[Source]) -> None:
         """Take these webhooks for a plugin, in place of those before; none withdraws it."""
         self._entries = {path: entry for path, entry in self._entries.items() if entry.source.plugin != plugin}
-        found = [_Entry(source) for source in sources]
+        found = [Entry(source) for source in sources]
         for entry in found:
             self._entries[f"/webhooks/{plugin}/{entry.source.rule.source}"] = entry
         if len(found) == 1:
             self._entries[f"/webhooks/{plugin}"] = found[0]
+        self._direct = {
+            path.encode(): entry for path, entry in self._entries.items() if entry.source.rule.scheme not in _NOT_DIRECT
+        }
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -130,20 +163,62 @@ class Intake:
             return
         entry = self._entries.get(scope["path"]) or self._entries.get(scope["path"].rstrip("/"))
         if entry is None:
-            await _answer(send, 404, b"no plugin takes webhooks here", b"text/plain; charset=utf-8")
+            await _send(send, Answer(404, b"no plugin takes webhooks here"))
             return
         try:
-            reply = await self._take(entry, scope, receive)
-            entry.answers[200] += 1
-        except _AnswerError as answer:
-            entry.answers[answer.status] += 1
-            await _answer(send, answer.status, answer.text.encode(), b"text/plain; charset=utf-8", answer.headers)
+            answer = await self._take(entry, scope, receive)
+        except _AnswerError as error:
+            answer = error.answer
+        entry.answers[answer.status] += 1
+        await _send(send, answer)
+
+    def direct(self, path: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Entry | None:
+        """What takes a POST to this path without ASGI: by `take`, with its body, as long as its headers say. ``None``: nothing
+        does, by this path or with these headers."""
+        entry = self._direct.get(path)
+        length = b""
+        for name, value in headers if entry is not None else ():
+            if name in _INDIRECT or (name == b"content-length" and length):
+                return None
+            if name == b"content-length":
+                length = value
+        return entry if length.isdigit() and len(length) < 10 and int(length) <= self._limit else None
+
+    def take(self, entry: Entry, headers: Sequence[tuple[bytes, bytes]], body: bytes, answer: Callable[[Answer], None]) -> None:
+        """Take a request that is here whole; ``answer`` is called once, now or when it is stored."""
+        try:
+            delivery = self._opened(entry, headers)
+            delivery.body = body
+            found = self._judge(entry, delivery, lambda: self._verified(entry, delivery))
+            if isinstance(found, Answer):
+                entry.answers[found.status] += 1
+                answer(found)
+                return
+            stored = self._store.add(found)
+        except (_AnswerError, NotStoredError) as error:
+            told = error.answer if isinstance(error, _AnswerError) else _not_stored().answer
+            entry.answers[told.status] += 1
+            answer(told)
             return
-        if reply is not None:
-            await _answer(send, 200, reply, b"application/json")
-            return
-        await send(_START)
-        await send(_END)
+        stored.add_done_callback(partial(self._stored_or_not, entry, answer))
+
+    def _stored_or_not(self, entry: Entry, answer: Callable[[Answer], None], stored: asyncio.Future[None]) -> None:
+        if stored.cancelled() or stored.exception() is not None:
+            told = _not_stored().answer
+        else:
+            told = STORED
+            self._stored()
+        entry.answers[told.status] += 1
+        answer(told)
+
+    def wait_for(self, answer: Callable[[Answer], None]) -> None:
+        """A body has not come whole: ``answer`` is called with 408 in some seconds, unless `came` is before."""
+        self._slow.setdefault(answer, time.monotonic())
+        self._sweep_soon()
+
+    def came(self, answer: Callable[[Answer], None]) -> None:
+        """The body is whole, or never will be."""
+        self._slow.pop(answer, None)
 
     def collect(self) -> Iterable[Metric]:
         """For a Prometheus registry, as its ``register`` asks: what was answered."""
@@ -155,31 +230,58 @@ class Intake:
                 family.add_metric((entry.source.plugin, entry.source.rule.source, str(status)), number)
         return (family,)
 
-    async def _take(self, entry: _Entry, scope: Mapping[str, Any], receive: Receive) -> bytes | None:
+    async def _take(self, entry: Entry, scope: Mapping[str, Any], receive: Receive) -> Answer:
         if scope["method"] != "POST":
             raise _AnswerError(405, "webhooks are sent by POST", ((b"allow", b"POST"),))
+        delivery = self._opened(entry, scope["headers"])
+        delivery.body = await self._body(receive)
+        scheme = entry.source.rule.scheme
+        if scheme == "twilio":
+            delivery.url = self._url(scope)
+        if scheme == "paypal":
+            verify = await self._paypal_check(entry, delivery)
+        else:
+            verify = partial(self._verified, entry, delivery)
+        found = self._judge(entry, delivery, verify)
+        if isinstance(found, Answer):
+            return found
+        try:
+            await self._store.add(found)
+        except NotStoredError:
+            raise _not_stored() from None
+        self._stored()
+        return STORED
+
+    def _opened(self, entry: Entry, headers: Sequence[tuple[bytes, bytes]]) -> Delivery:
         if not entry.keys:
             raise _AnswerError(503, "this webhook is not configured yet", (_RETRY_AFTER,))
-        delivery = Delivery(scope["headers"])
+        delivery = Delivery(headers)
         self._measure(delivery.headers)
-        delivery.body = await self._body(receive)
-        if entry.source.rule.scheme == "twilio":
-            delivery.url = self._url(scope)
-        verified = await self._verify(entry, delivery)
-        if verified.reply is not None:
-            return verified.reply
+        return delivery
+
+    def _judge(self, entry: Entry, delivery: Delivery, verify: Callable[[], Verified]) -> Row | Answer:
+        """What is to be stored, or an answer without that; `_AnswerError` for what is not taken."""
         rule = entry.source.rule
+        try:
+            verified = verify()
+            if delivery.body or rule.scheme != "twilio":
+                _ = delivery.fields
+        except RefusedError as error:
+            raise _AnswerError(401, f"not taken: {error}") from None
+        except ValueError:
+            raise _AnswerError(415, "the body is neither JSON nor a form") from None
+        if verified.reply is not None:
+            return Answer(200, verified.reply, _JSON)
         kind = _plain(_rule(rule.type, delivery) if rule.type else verified.type)
         if entry.chosen and not entry.wants(kind):
-            return None
+            return STORED
         ident = _plain((_rule(rule.id, delivery) if rule.id else verified.id) or digest(delivery.body))
         event = orjson.dumps({"type": kind, "form": delivery.is_form, "headers": entry.kept(delivery.headers)}).decode()
-        try:
-            await self._store.add(Row(entry.source.plugin, entry.name, ident, event, delivery.body))
-        except NotStoredError:
-            raise _AnswerError(503, "the event cannot be stored now", (_RETRY_AFTER,)) from None
-        self._stored()
-        return None
+        return Row(entry.source.plugin, entry.name, ident, event, delivery.body)
+
+    def _verified(self, entry: Entry, delivery: Delivery) -> Verified:
+        rule = entry.source.rule
+        return SCHEMES[rule.scheme].verify(delivery, entry.keys, self._clock(), rule)
 
     def _measure(self, headers: Mapping[bytes, bytes]) -> None:
         if sum(map(len, headers)) + sum(map(len, headers.values())) > _MOST_HEADERS:
@@ -194,8 +296,7 @@ class Intake:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a coroutine is run by a task
         self._reading[task] = time.monotonic()
-        if self._sweeper is None:
-            self._sweeper = asyncio.get_running_loop().call_later(_SWEEP, self._sweep)
+        self._sweep_soon()
         body, more = bytearray(), True
         try:
             while more:
@@ -210,35 +311,36 @@ class Intake:
             if task in self._reading:
                 raise
             task.uncancel()
-            raise _AnswerError(408, f"the body did not come within {_SLOWEST} seconds", _CLOSE) from None
+            raise _too_slow() from None
         finally:
             self._reading.pop(task, None)
         return bytes(body)
 
+    def _sweep_soon(self) -> None:
+        if self._sweeper is None:
+            self._sweeper = asyncio.get_running_loop().call_later(_SWEEP, self._sweep)
+
     def _sweep(self) -> None:
         """End what has been read for too long."""
+        self._sweeper = None
         oldest = time.monotonic() - _SLOWEST
         for task in [task for task, began in self._reading.items() if began < oldest]:
             del self._reading[task]
             task.cancel()
-        again = bool(self._reading)
-        self._sweeper = asyncio.get_running_loop().call_later(_SWEEP, self._sweep) if again else None
+        for answer in [answer for answer, began in self._slow.items() if began < oldest]:
+            del self._slow[answer]
+            answer(_too_slow().answer)
+        if self._reading or self._slow:
+            self._sweep_soon()
 
-    async def _verify(self, entry: _Entry, delivery: Delivery) -> Verified:
-        rule = entry.source.rule
-        scheme = SCHEMES[rule.scheme]
+    async def _paypal_check(self, entry: Entry, delivery: Delivery) -> Callable[[], Verified]:
+        """The check, once PayPal's certificate or its own word is here."""
+        if self._paypal is None:
+            raise _AnswerError(503, "this webhook cannot be verified here", (_RETRY_AFTER,))
+        from .schemes import paypal
+
         try:
-            if rule.scheme == "paypal":
-                if self._paypal is None:
-                    raise _AnswerError(503, "this webhook cannot be verified here", (_RETRY_AFTER,))
-                from .schemes import paypal
-
-                material = await self._paypal.gather(delivery, entry.keys)
-                verified = paypal.verify(delivery, entry.keys, self._clock(), rule, material)
-            else:
-                verified = scheme.verify(delivery, entry.keys, self._clock(), rule)
-            if delivery.body or rule.scheme != "twilio":
-                _ = delivery.fields
+            material = await self._paypal.gather(delivery, entry.keys)
         except RefusedError as error:
             raise _AnswerError(401, f"not taken: {error}") from None
         except UnreachableError as error:
@@ -246,7 +348,7 @@ class Intake:
             raise _AnswerError(503, "this webhook cannot be verified now", (_RETRY_AFTER,)) from None
         except ValueError:
             raise _AnswerError(415, "the body is neither JSON nor a form") from None
-        return verified
+        return lambda: paypal.verify(delivery, entry.keys, self._clock(), entry.source.rule, material)
 
     def _url(self, scope: Mapping[str, Any]) -> str:
         query = scope.get("query_string", b"").decode("latin-1")
@@ -271,10 +373,17 @@ def _plain(text: str) -> str:
     return text if len(text) <= 200 and text.isprintable() else digest(text.encode("utf-8", "replace"))
 
 
-async def _answer(send: Send, status: int, body: bytes, kind: bytes, extra: Sequence[tuple[bytes, bytes]] = ()) -> None:
-    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode()), *extra]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+def _not_stored() -> _AnswerError:
+    return _AnswerError(503, "the event cannot be stored now", (_RETRY_AFTER,))
+
+
+def _too_slow() -> _AnswerError:
+    return _AnswerError(408, f"the body did not come within {_SLOWEST} seconds", _CLOSE)
+
+
+async def _send(send: Send, answer: Answer) -> None:
+    await send({"type": "http.response.start", "status": answer.status, "headers": answer.all_headers})
+    await send({"type": "http.response.body", "body": answer.body})
 
 
 async def _lifespan(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
