@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
@@ -10,12 +11,13 @@ from hookspecs.errors import UserError
 from nself_core.plugins.revocations import Revocations
 from nself_core.plugins.sources.model import Progress, Release, Source
 
-#: Error codes of a source that cannot be asked just now; what it was remembered to revoke still holds.
-AWAY = frozenset({"registry-unreachable"})
+#: Error codes of a source that cannot be asked just now; what it was remembered to revoke still holds. Whoever can make one
+#: look old or slow can also cut it off, so these say no more than that it is not reached: nothing of it is used.
+AWAY = frozenset({"registry-unreachable", "registry-expired", "registry-slow"})
 
 
 class Catalogue:
-    """The sources of a home. One that cannot be reached is passed over and told; one that cannot be trusted is an error."""
+    """The sources of a home. One that cannot be asked now is passed over and told; one that says something false is an error."""
 
     def __init__(self, home: Path, sources: Sequence[Source] | None = None) -> None:
         self._revocations = Revocations(home)
@@ -23,8 +25,7 @@ class Catalogue:
         self._given = sources
         self._outright: dict[str, Source] = {}
         self._known: dict[str, list[Release]] = {}
-        self.away: dict[str, str] = {}
-        """Sources that could not be reached, with the reason."""
+        self._faults: dict[str, UserError] = {}
 
     @cached_property
     def _sources(self) -> dict[str, Source]:
@@ -58,6 +59,23 @@ class Catalogue:
                     found[one.full_name] = one
         return [found[name] for name in sorted(found, key=lambda full: (full.rpartition("/")[2], full))]
 
+    @property
+    def away(self) -> dict[str, str]:
+        """Sources that could not be asked, with the reason."""
+        return {name: fault.message for name, fault in self._faults.items()}
+
+    @contextmanager
+    def complete(self) -> Iterator[None]:
+        """What is not found within is told with the registry that could not be asked: it may be there."""
+        try:
+            yield
+        except UserError as error:
+            if error.code not in {"plugin-unknown", "plugin-conflict"} or not self._faults:
+                raise
+            fault = next(iter(self._faults.values()))
+            message = f"{error.message}; not asked: {'; '.join(self.away.values())}"
+            raise UserError(message, where=fault.where, remedy=fault.remedy, code=fault.code) from None
+
     def outright(self, name: str) -> bool:
         """Whether the user named a source for this very plugin."""
         return name in self._outright
@@ -68,7 +86,7 @@ class Catalogue:
         return source.download(release, into, progress)
 
     def _reachable(self) -> list[Source]:
-        return [source for source in self._sources.values() if source.name not in self.away]
+        return [source for source in self._sources.values() if source.name not in self._faults]
 
     def _ask(self, source: Source, name: str | None) -> list[Release]:
         try:
@@ -76,7 +94,7 @@ class Catalogue:
         except UserError as error:
             if error.code not in AWAY:
                 raise
-            self.away[source.name] = error.message
+            self._faults[source.name] = error
             return []
         self._revocations.remember(found)
         return found

@@ -174,7 +174,9 @@ def _settle(catalogue: Catalogue, needs: list[Need], here: Here, *, renew: set[s
             remedy = f"nself plugin pin {need.name} --off"
             raise UserError(f"{need.name} is pinned to {held}", remedy=remedy, code="plugin-pinned")
     available = {name: one for name, one in here.present.items() if name not in afresh}
-    chosen = resolve([*needs, *_needs_of_others(available, asked, here.pinned)], catalogue.releases, available, frozenset(renew))
+    needed = [*needs, *_needs_of_others(available, asked, here.pinned)]
+    with catalogue.complete():
+        chosen = resolve(needed, catalogue.releases, available, frozenset(renew))
     concerned = _reach(asked, chosen)
     steps, kept = [], []
     for name, release in chosen.items():
