@@ -20,6 +20,8 @@ _SOURCES = ("hookspecs", "nself_core", "builtin_plugins/__init__.py", "builtin_p
 #: Of nself's requirements, what the Host's process imports beside the extra ``host``.
 _BASE = frozenset({"pluggy", "pydantic", "httpx", "cryptography", "packaging", "click"})
 _SKIPPED = frozenset({"__pycache__"})
+#: Beside a plugin's manifest; it lists the other files, and was looked at when they were verified.
+_SIGNATURE = "signature.json"
 
 
 def build(project: Project) -> Build:
@@ -45,7 +47,7 @@ def files(plugins: list[InstalledPlugin]) -> Iterator[File]:
             yield _file(f"nself/{path.relative_to(root)}", path.read_bytes())
     for plugin in plugins:
         folder = Path(plugin.folder)
-        for path in _below(folder):
+        for path in _files_of(folder):
             content, inner = path.read_bytes(), path.relative_to(folder).as_posix()
             if plugin.files is not None and plugin.files.get(inner) != hashlib.sha256(content).hexdigest():
                 raise UserError(
@@ -60,7 +62,7 @@ def pinned(plugin: InstalledPlugin) -> InstalledPlugin:
     files = plugin.files
     if files is None:
         folder = Path(plugin.folder)
-        files = {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in _below(folder)}
+        files = {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in _files_of(folder)}
     return plugin.model_copy(update={"folder": f"{PLUGINS}/{plugin.name}", "files": files})
 
 
@@ -75,6 +77,10 @@ def _below(place: Path) -> Iterator[Path]:
     for path in sorted(place.rglob("*")):
         if path.is_file() and not _SKIPPED & set(path.relative_to(place).parts):
             yield path
+
+
+def _files_of(plugin: Path) -> Iterator[Path]:
+    return (path for path in _below(plugin) if path != plugin / _SIGNATURE)
 
 
 def _requirements(plugins: list[InstalledPlugin]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -113,6 +114,23 @@ def test_a_plugins_file_that_changed_since_it_was_verified_stops_the_build(nself
     plugin = InstalledPlugin(**named, files={}, manifest=manifest)
     with pytest.raises(UserError, match="is not the file that was verified"):
         list(files([plugin]))
+
+
+def test_a_signed_plugin_is_copied_without_its_signature_which_lists_the_others(tmp_path: Path) -> None:
+    from builtin_plugins.host.image import files
+    from hookspecs import InstalledPlugin
+    from nself_core.plugins.hashing import hash_files
+    from nself_core.plugins.signing import SigningKey, sign
+
+    folder = tmp_path / "board"
+    skipped = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(plugin_home.FIXTURES / "nself-plugin-board" / "nself_plugin_board", folder, ignore=skipped)
+    manifest = Manifest.model_validate_json((folder / "plugin.json").read_bytes())
+    sign(folder, SigningKey(manifest.publisher, bytes(31) + b"k"))
+    named = {"name": "board", "version": "1.0.0", "module": "nself_plugin_board", "folder": str(folder), "state": "signed"}
+    plugin = InstalledPlugin(**named, files=hash_files(str(folder)), manifest=manifest)
+    below = ".nself/host/image/plugins/board/"
+    assert {file.path.removeprefix(below) for file in files([plugin]) if below in file.path} == set(plugin.files or ())
 
 
 @pytest.mark.parametrize(
