@@ -17,6 +17,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from hookspecs.errors import UserError
+from nself_core.plugins.pip import run_pip
 from nself_core.plugins.shared import LOCK
 from nself_core.plugins.sources.model import Release
 
@@ -71,7 +72,7 @@ def _resolve(releases: Sequence[Release], work: Path, own: dict[str, str]) -> li
         "install", "--dry-run", "--ignore-installed", "--only-binary", ":all:", "--report", str(report),
         "-c", str(constraints), *map(str, stubs),
     ]  # fmt: skip
-    done = _pip_quietly(command)
+    done = run_pip(command)
     if done.returncode:
         raise _unmet(done.stdout + done.stderr, releases)
     stub_names = {canonicalize_name(f"nself-plugin-{one.name}") for one in releases}
@@ -174,15 +175,10 @@ def _mend_scripts(before: Path, after: Path) -> None:
 
 
 def _pip(arguments: list[str], what: str) -> None:
-    done = _pip_quietly(arguments)
+    done = run_pip(arguments)
     if done.returncode:
         errors = [line.removeprefix("ERROR: ") for line in done.stderr.splitlines() if line.startswith("ERROR")]
         raise UserError(f"{what} could not be installed: {errors[0] if errors else 'pip failed'}", code="packages")
-
-
-def _pip_quietly(arguments: list[str]) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
 
 
 def _run(command: list[str], what: str) -> None:

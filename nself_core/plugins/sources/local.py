@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from typing import Any
 from hookspecs.errors import UserError
 from nself_core.plugins.install.unpack import PACKAGE, UnpackError, unpack
 from nself_core.plugins.manifest import MANIFEST, ManifestError, check_whole, read
+from nself_core.plugins.pip import run_pip
 from nself_core.plugins.sources.model import Progress, Release
 
 #: Bytes of a wheel that is taken at all.
@@ -50,11 +49,8 @@ class WheelSource:
 def from_index(distribution: str, version_range: str, staging: Path) -> WheelSource:
     """Fetch a distribution from the package index that pip is set up for."""
     into = staging / f"pypi-{distribution}"
-    command = [
-        sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--no-input", "--quiet", "--no-deps",
-        "--only-binary", ":all:", "--dest", str(into), f"{distribution}{version_range}",
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    only = ("--quiet", "--no-deps", "--only-binary", ":all:", "--dest", str(into))
+    done = run_pip(["download", *only, f"{distribution}{version_range}"])
     wheels = list(into.glob("*.whl")) if into.is_dir() else []
     if done.returncode or len(wheels) != 1:
         said = [line.removeprefix("ERROR: ") for line in done.stderr.splitlines() if line.startswith("ERROR")]

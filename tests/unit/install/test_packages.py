@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import http.server
 import subprocess
 import sys
+import threading
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from hookspecs import UserError
-from nself_core.plugins import shared
+from nself_core.plugins import pip, shared
 from nself_core.plugins.install.removal import uninstall
 from nself_core.plugins.install.transaction import rollback
+from tests.plugin_wheels import MALLORY, wheel
 
 from .conftest import Room, Silent
 
@@ -133,3 +138,129 @@ def test_a_rollback_takes_its_packages_along(room: Room) -> None:
     assert imported(room, "shapes") == "2.0"
     rollback(room.home, room.project, "one", None, Silent())
     assert imported(room, "shapes") == "1.5"
+
+
+# Where nself's own environment has no pip, as pipx and uv make them
+
+
+def test_the_pip_that_comes_with_python_does_where_there_is_none(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    if pip.bundled() is None:
+        pytest.skip("this Python comes without ensurepip's wheel of pip")
+    monkeypatch.setattr(pip, "has_own", lambda: False)
+    room.offer("a", requires=["drawing"])
+    room.offer("engine", requires=["shapes<2"], own_environment=True)
+    room.install("a", "engine")
+    assert imported(room, "shapes") == "2.0"
+    assert room.versions() == {"a": "1.0.0", "engine": "1.0.0"}
+
+
+def test_one_on_the_path_is_told_whose_environment_it_is(room: Room, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pip, "has_own", lambda: False)
+    monkeypatch.setattr(pip, "bundled", lambda: None)
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "pip3").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m pip "$@"\n')
+    (programs / "pip3").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
+    room.offer("a", requires=["shapes<2"])
+    room.install("a")
+    assert imported(room, "shapes") == "1.5"
+
+
+def test_no_pip_at_all_is_told_and_changes_nothing(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pip, "has_own", lambda: False)
+    monkeypatch.setattr(pip, "bundled", lambda: None)
+    monkeypatch.setenv("PATH", "/nowhere")
+    room.offer("a", requires=["shapes"])
+    room.offer("b")
+    before = room.state()
+    with pytest.raises(UserError, match="there is no pip to fetch them") as refused:
+        room.install("a")
+    assert "pipx inject nself pip" in refused.value.remedy
+    assert room.state() == before
+    room.install("b")  # what requires nothing needs none
+
+
+# ``pypi:nself-plugin-x``, from an index that answers as PyPI does
+
+
+@pytest.fixture
+def package_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder whose wheels a server offers by the simple repository API (https://peps.python.org/pep-0503/)."""
+    place = tmp_path / "index"
+    place.mkdir()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            parts = [part for part in self.path.split("/") if part]
+            wheels = [w for w in place.glob("*.whl") if w.name.partition("-")[0].replace("_", "-") == parts[-1]]
+            if parts[0] == "simple" and wheels:
+                links = "".join(f'<a href="/files/{w.name}#sha256={_digest(w)}">{w.name}</a>' for w in wheels)
+                self._say(200, f"<!DOCTYPE html><html><body>{links}</body></html>".encode(), "text/html")
+            elif parts[0] == "files" and (place / parts[-1]).is_file():
+                self._say(200, (place / parts[-1]).read_bytes(), "application/octet-stream")
+            else:
+                self._say(404, b"", "text/plain")
+
+        def _say(self, status: int, body: bytes, kind: str) -> None:
+            self.send_response(status)
+            self.send_header("content-type", kind)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Be quiet."""
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    for name in ("PIP_NO_INDEX", "PIP_FIND_LINKS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{server.server_port}/simple/")
+    yield place
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def _digest(wheel: Path) -> str:
+    return hashlib.sha256(wheel.read_bytes()).hexdigest()
+
+
+def test_from_the_package_index_when_it_is_asked_for_by_name(room: Room, package_index: Path) -> None:
+    for version in ("1.0.0", "1.1.0", "2.0.0"):
+        wheel(package_index, "acme-crm", version)
+    outcome = room.install("pypi:nself-plugin-acme-crm<2")
+    assert room.versions() == {"acme-crm": "1.1.0"}
+    assert [(one.step.release.registry, str(one.verdict.state)) for one in outcome.done] == [("pypi", "signed")]
+    assert room.open().lock.pins["acme-crm"].registry == "pypi"
+    room.install("pypi:nself-plugin-acme-crm")
+    assert room.versions() == {"acme-crm": "2.0.0"}
+
+
+def test_a_registry_name_is_never_looked_for_in_the_index(room: Room, package_index: Path) -> None:
+    wheel(package_index, "acme-crm")
+    with pytest.raises(UserError, match="there is no plugin 'acme-crm' in any registry"):
+        room.install("acme-crm")
+
+
+def _tamper(files: dict[str, bytes]) -> None:
+    files["nself_plugin_forged/words.py"] += b"\n"
+
+
+def test_what_the_index_has_is_refused_for_the_same_reasons(room: Room, package_index: Path) -> None:
+    wheel(package_index, "stranger", key=MALLORY)
+    wheel(package_index, "forged", change=_tamper)
+    before = room.state()
+    for name, reason in (
+        ("nobody", "nself-plugin-nobody cannot be had"),
+        ("forged", "words.py changed"),
+        ("stranger", "which you do not trust"),
+    ):
+        with pytest.raises(UserError, match=reason):
+            room.install(f"pypi:nself-plugin-{name}")
+    assert room.state() == before
+    with pytest.raises(UserError, match="names no plugin"):
+        room.install("pypi:requests")
