@@ -45,16 +45,19 @@ class PluginStack:
         self, *arguments: str, check: bool = True, timeout: float = 300, given: str | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Run ``nself`` in the project, with ``given`` on its standard input; with ``check`` a failure shows what it printed."""
-        done = subprocess.run(
-            [sys.executable, "-m", "nself_core", *arguments],
-            cwd=self.root,
-            env=self._environ,
-            capture_output=True,
-            input=given,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", "nself_core", *arguments],
+                cwd=self.root,
+                env=self._environ,
+                capture_output=True,
+                input=given,
+                text=True,
+                timeout=timeout,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"nself {' '.join(arguments)} did not end within {timeout:g} s") from None
         if check and done.returncode:
             raise AssertionError(f"nself {' '.join(arguments)} ended with {done.returncode}\n{done.stdout}{done.stderr}")
         return done
@@ -269,5 +272,5 @@ def make_project(place: Path, package: Path, settings: Mapping[str, str], plugin
     (stack.root / ".env").write_text("ENV=dev\nPROJECT_NAME=plugin-test\n", encoding="utf-8")
     (stack.root / ".env.dev").write_text("".join(f"{name}='{value}'\n" for name, value in wanted.items()), encoding="utf-8")
     for folder in (*plugins, package):
-        stack.cli("plugin", "install", str(folder), "--yes")
+        stack.cli("plugin", "install", str(folder), "--yes", timeout=1800)  # an environment of its own may be large
     return stack
