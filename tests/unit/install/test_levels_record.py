@@ -11,8 +11,8 @@ from nself_core.plugins.signing import SigningKey
 from nself_core.plugins.sources.building import CATALOGUE, LEVELS, build, sources
 from scripts.levels import REGISTRY, content_hash, recorded
 
-#: Computed and below 8, with the reason; none is as yet.
-BELOW: dict[str, int] = {}
+#: Not of level 8, with the reason: what MLflow requires (600 MB) could not be fetched in the time when the others were computed.
+BELOW: dict[str, int] = {"mlflow": 0}
 
 
 def test_every_plugin_is_recorded_as_its_files_are_now() -> None:
