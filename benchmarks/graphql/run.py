@@ -1,6 +1,6 @@
 """One run on one database with one load tool (wrk): the engine, PostGraphile, a hand-written peer, and pgbench with the same SQL.
 
-    python -m benchmarks.graphql.run [--database URL] [--seconds 5] [--connections 16] [--json]
+    python -m benchmarks.graphql.run [--database URL] [--seconds 5] [--rounds 3] [--connections 16] [--json]
 
 Without a database a scratch cluster is started. A database that is given has its public schema WIPED. Needs wrk and pgbench;
 PostGraphile is installed by npm into a temporary folder, and left out by name where that cannot be done.
@@ -12,6 +12,7 @@ import argparse
 import contextlib
 import json
 import shutil
+import statistics
 import sys
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def body(text: str, variables: dict[str, object]) -> bytes:
 
 
 def measure(database: str, options: argparse.Namespace) -> dict[str, dict[str, Figures]]:
-    """Work → who → figures. The peers of one work run one after the other, so that they meet the same machine."""
+    """Work → who → figures. The peers of one work take turns, so that they meet the same machine."""
     fill(database)
     ports = {name: free_port() for name in ("engine", "hand-written", "postgraphile")}
     run = {"seconds": options.seconds, "connections": options.connections}
@@ -63,13 +64,21 @@ def measure(database: str, options: argparse.Namespace) -> dict[str, dict[str, F
             }
             if not isinstance(command, str) and name in POSTGRAPHILE:
                 calls["postgraphile"] = ("/graphql", body(*POSTGRAPHILE[name]))
-            found[name] = {}
-            for who, (path, sent) in calls.items():
-                url = f"http://127.0.0.1:{ports[who]}{path}"
+            places = {who: (f"http://127.0.0.1:{ports[who]}{path}", sent) for who, (path, sent) in calls.items()}
+            for who, (url, sent) in places.items():
                 wrk(url, sent, servers[who], 1, options.connections)
-                found[name][who] = wrk(url, sent, servers[who], **run)
-            found[name]["pgbench"] = pgbench(database, sql, params, **run)
+            taken: dict[str, list[Figures]] = {}
+            for _ in range(options.rounds):
+                for who, (url, sent) in places.items():
+                    taken.setdefault(who, []).append(wrk(url, sent, servers[who], **run))
+                taken.setdefault("pgbench", []).append(pgbench(database, sql, params, **run))
+            found[name] = {who: middle(figures) for who, figures in taken.items()}
     return found
+
+
+def middle(figures: list[Figures]) -> Figures:
+    """The median of each figure over the rounds."""
+    return {key: statistics.median(one[key] for one in figures) for key in figures[0]}
 
 
 def ratios(found: dict[str, Figures]) -> dict[str, float]:
@@ -82,6 +91,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--database", help="a scratch database whose public schema is wiped")
     parser.add_argument("--seconds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3, help="turns each takes; the median is shown")
     parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--peer-folder", default=str(postgraphile.FOLDER), help="where PostGraphile is installed")
     parser.add_argument("--json", action="store_true")
