@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
 
 import pytest
 
-from .servers import Engine, Postgres, running_engine
+from builtin_plugins.core.hasura.engine.events.service import LEASE_SECONDS
+
+from .conftest import prepare
+from .servers import Engine, Postgres, running_engine, running_postgres
 from .webhooks import Hook, until
 
 pytestmark = pytest.mark.slow
@@ -30,11 +34,9 @@ def test_killed_in_the_middle_of_every_kind_of_delivery(engine: Engine, hook: Ho
     call(engine, "create_cron_trigger", name="cron", webhook=hook.base + "/cron", schedule="0 0 1 1 *", include_in_metadata=True)
     late = {"tolerance_seconds": 10**9}
     call(engine, "create_scheduled_event", webhook=hook.base + "/once", schedule_at="2020-01-01T00:00:00Z", retry_conf=late)
-    until(lambda: int(engine.sql("SELECT count(*) FROM hdb_catalog.hdb_cron_events")["result"][1][0]) > 0)
-    engine.sql(
-        "UPDATE hdb_catalog.hdb_cron_events SET scheduled_time = now() "
-        "WHERE id IN (SELECT id FROM hdb_catalog.hdb_cron_events LIMIT 1)"
-    )
+    one = "SELECT id FROM hdb_catalog.hdb_cron_events WHERE trigger_name = 'cron' AND status = 'scheduled' LIMIT 1"
+    until(lambda: len(engine.sql(one)["result"]) > 1)
+    engine.sql(f"UPDATE hdb_catalog.hdb_cron_events SET scheduled_time = now() WHERE id = ({one})")
     engine.ask('mutation { insert_author_one(object: {name: "Gus"}) { id } }')
     action = engine.ask("mutation { later }")["data"]["later"]
     paths = {"/event", "/action", "/cron", "/once"}
@@ -52,6 +54,7 @@ def test_killed_in_the_middle_of_every_kind_of_delivery(engine: Engine, hook: Ho
     pending = (
         "SELECT (SELECT count(*) FROM hdb_catalog.event_log WHERE NOT delivered)"
         " + (SELECT count(*) FROM hdb_catalog.hdb_scheduled_events WHERE status <> 'delivered')"
+        " + (SELECT count(*) FROM hdb_catalog.hdb_cron_events WHERE status = 'locked')"
     )
     until(lambda: engine.sql(pending)["result"][1][0] == "0")
     call(engine, "pg_delete_event_trigger", name="made")
@@ -87,6 +90,32 @@ def test_a_second_process_takes_nothing_from_the_first(engine: Engine, hook: Hoo
         until(lambda: engine.sql("SELECT count(*) FROM hdb_catalog.event_log WHERE NOT delivered")["result"][1][0] == "0")
     assert len(hook.seen) == 1
     call(engine, "pg_delete_event_trigger", name="shared")
+
+
+def test_two_others_take_over_what_a_killed_process_held_and_nothing_that_a_living_one_holds(hook: Hook) -> None:
+    hook.hold = threading.Event()
+    paths = {"/event", "/action", "/once"}
+    with running_postgres() as server, running_engine(server.url) as first:
+        prepare(first)
+        call(first, "pg_create_event_trigger", name="made", webhook=hook.base + "/event", **TRIGGER)
+        call(first, "set_custom_types", objects=[{"name": "Done", "fields": [{"name": "ok", "type": "Boolean!"}]}])
+        definition = {"handler": hook.base + "/action", "kind": "asynchronous", "output_type": "Done!", "timeout": 60}
+        call(first, "create_action", name="later", definition=definition)
+        first.ask('mutation { insert_author_one(object: {name: "Ivy"}) { id } }')
+        first.ask("mutation { later }")
+        late = {"tolerance_seconds": 10**9}
+        call(first, "create_scheduled_event", webhook=hook.base + "/once", schedule_at="2020-01-01T00:00:00Z", retry_conf=late)
+        until(lambda: {request["path"] for request in hook.seen} == paths)
+        with running_engine(server.url), running_engine(server.url):
+            # Longer than a lease: the process that lives has renewed it.
+            time.sleep(LEASE_SECONDS + 3)
+            assert len(hook.seen) == len(paths)
+            first.stop(hard=True)
+            hook.hold.set()
+            hook.seen.clear()
+            until(lambda: {request["path"] for request in hook.seen} == paths, LEASE_SECONDS + 10)
+            time.sleep(2)
+            assert len(hook.seen) == len(paths), "each was taken over once"
 
 
 @pytest.mark.parametrize("name", ["", "a" * 43, 'x" ON author; --', "a b", "é"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 from typing import Any
 
 import asyncpg
@@ -24,9 +23,6 @@ from .schema.names import parse_name
 from .schema.roles import role_schema
 from .schema.roots import duplicate_roots
 
-APPLICATION = "nself-graphql"
-"""How an engine's connections are named; what follows is the process's own."""
-
 
 class Engine:
     """Everything one process serves."""
@@ -34,10 +30,9 @@ class Engine:
     def __init__(self, config: Config, logger: Logger) -> None:
         self.config = config
         self.logger = logger
-        self.name = f"{APPLICATION} {secrets.token_hex(6)}"
-        self.pool = Pool(config.database_url, config.pool_size, config.connection_timeout, self.name)
+        self.pool = Pool(config.database_url, config.pool_size, config.connection_timeout)
         same = config.metadata_database_url == config.database_url
-        self.meta_pool = self.pool if same else Pool(config.metadata_database_url, 4, config.connection_timeout, self.name)
+        self.meta_pool = self.pool if same else Pool(config.metadata_database_url, 4, config.connection_timeout)
         self.store = Store(self.meta_pool)
         self.executor = Executor(self.pool)
         self.document: dict[str, Any] = empty()
@@ -99,15 +94,6 @@ class Engine:
             except (EngineError, *DOWN, asyncpg.PostgresError) as error:
                 self.logger.write("schema-sync", {"info": f"cannot follow the metadata: {error}"}, "warn")
 
-    async def others(self) -> bool:
-        """Whether another engine is connected to the metadata database."""
-        sql = (
-            "SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = current_database() "
-            "AND application_name LIKE $1::text || ' %' AND application_name <> $2::text)"
-        )
-        async with self.meta_pool.lease() as lease:
-            return bool(await lease.value(sql, [APPLICATION, self.name]))
-
     async def introspect(self, connection: asyncpg.Connection | None = None) -> Catalog:
         """A fresh snapshot of the catalogue."""
         if connection is not None:
@@ -158,9 +144,15 @@ class Engine:
         if strict:
             self.refuse(schema)
         await self.install_triggers(schema)
-        version = await self.store.save(document, self.resource_version)
+        version = await self.store.save(document, self.resource_version, self._unplanned(document))
         self.adopt(document, version, found, schema)
         return schema
+
+    def _unplanned(self, document: dict[str, Any]) -> list[str]:
+        """The cron triggers of the document in force that this one leaves out or gives another schedule."""
+        planned = {trigger["name"]: trigger["schedule"] for trigger in document.get("cron_triggers") or ()}
+        old = self.document.get("cron_triggers") or ()
+        return [trigger["name"] for trigger in old if planned.get(trigger["name"]) != trigger["schedule"]]
 
     def _worse(self, schema: Schema) -> list[Any]:
         known = {item.name for item in self.executor.schema.inconsistent} if self.executor.schema else set()

@@ -13,7 +13,7 @@ from graphql.language import ast
 from .errors import EngineError, validation
 
 if TYPE_CHECKING:
-    from .http.app import App
+    from .engine import Engine
 
 
 def normal(text: str) -> str:
@@ -48,21 +48,21 @@ def depth_of(selection_set: Any, fragments: dict[str, Any], trail: tuple[str, ..
 class Limits:
     """Reads the limits of the document in force; rates are counted per role and chosen variables, by the minute."""
 
-    def __init__(self, app: App) -> None:
-        self.app = app
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
         self.windows: dict[Any, list[float]] = defaultdict(list)
         self._known: tuple[int, frozenset[str]] = (-1, frozenset())
 
     @property
     def active(self) -> bool:
         """True when any limit is set."""
-        found = self.app.engine.document.get("api_limits")
+        found = self.engine.document.get("api_limits")
         return bool(found) and not found.get("disabled")
 
     def allowed(self, text: str) -> None:
         """Refuse a query that is in no allowed collection."""
-        document = self.app.engine.document
-        version = self.app.engine.resource_version
+        document = self.engine.document
+        version = self.engine.resource_version
         if self._known[0] != version:
             names = {item["collection"] for item in document.get("allowlist") or ()}
             queries = {
@@ -76,14 +76,14 @@ class Limits:
             raise validation("query is not allowed")
 
     def _limit(self, name: str, role: str) -> Any:
-        found = (self.app.engine.document.get("api_limits") or {}).get(name) or {}
+        found = (self.engine.document.get("api_limits") or {}).get(name) or {}
         return (found.get("per_role") or {}).get(role, found.get("global"))
 
     async def run(self, text: str, name: str | None, plan: Any, variables: Any, session: Any) -> bytes:
         """Check, then run within the time limit."""
         self.check(text, name, plan, session)
         seconds = self._limit("time_limit", session.role)
-        work = self.app.engine.executor.run(plan, variables, session.variables)
+        work = self.engine.executor.run(plan, variables, session.variables)
         try:
             return await asyncio.wait_for(work, seconds)
         except TimeoutError:
@@ -93,7 +93,7 @@ class Limits:
         """Depth, node and rate limits of the role; raises when one is exceeded."""
         depth = self._limit("depth_limit", session.role)
         if depth is not None:
-            document = self.app.engine.executor.document(text, name, session.role, session.backend)
+            document = self.engine.executor.document(text, name, session.role, session.backend)
             found = depth_of(document.operation.selection_set, document.fragments)
             if found > depth:
                 raise EngineError("depth-limit-exceeded", f"depth limit of {depth} exceeded: {found}", "$")

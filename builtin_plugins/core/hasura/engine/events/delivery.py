@@ -12,7 +12,7 @@ from ..remote.actions import expand, header_list
 from ..remote.transform import Request, transformed
 
 if TYPE_CHECKING:
-    from ..http.app import App
+    from ..process import Process
 
 
 @dataclass(slots=True)
@@ -30,7 +30,7 @@ class Verdict:
         return self.status is not None and 200 <= self.status < 300
 
 
-def target(app: App, spec: dict[str, Any]) -> str:
+def target(app: Process, spec: dict[str, Any]) -> str:
     """The webhook's address, from the value or an environment variable."""
     if spec.get("webhook_from_env"):
         found = app.config.environ.get(spec["webhook_from_env"])
@@ -43,7 +43,7 @@ def target(app: App, spec: dict[str, Any]) -> str:
     return expand(str(webhook or ""), app.config.environ)
 
 
-async def deliver(app: App, spec: dict[str, Any], payload: Any, timeout: float) -> Verdict:
+async def deliver(app: Process, spec: dict[str, Any], payload: Any, timeout: float) -> Verdict:
     """Send one event; never raises."""
     headers = {"content-type": "application/json", "user-agent": "hasura-graphql-engine"}
     request = {"payload": payload, "headers": [], "version": "2"}

@@ -1,35 +1,37 @@
 """The background worker: event triggers, cron and one-off scheduled events, asynchronous actions.
 
 Each event is locked in its table before it is delivered, by `FOR UPDATE SKIP LOCKED`, so that several processes share the
-work. What a process that died had locked is delivered again (at least once): by the next process that starts and finds no
-other, or, of event triggers, when the lock is older than LOCK_MINUTES. A slow webhook takes one of the slots and no more.
+work. The lock is a lease: its process renews it for as long as it delivers, and what is not renewed for LEASE_SECONDS, because
+its process died or could not store the verdict, is delivered again by whichever process looks next (at least once). A slow
+webhook takes one of the slots and no more.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import asyncpg
 import orjson
 
-from ..db.pool import DOWN
 from ..errors import EngineError
 from .delivery import deliver
 
 if TYPE_CHECKING:
-    from ..http.app import App
+    from ..process import Process
 
-LOCK_MINUTES = 30
+LEASE_SECONDS = 15
+RENEWALS = 5
+"""How often a lease is renewed within its length."""
 CRON_AHEAD = 100
+LAPSED = f"now() - interval '{LEASE_SECONDS} seconds'"
 
 FETCH_EVENTS = f"""
 UPDATE hdb_catalog.event_log SET locked = now() WHERE id IN (
   SELECT id FROM hdb_catalog.event_log WHERE delivered = false AND error = false AND archived = false
-    AND (locked IS NULL OR locked < now() - interval '{LOCK_MINUTES} minutes')
+    AND (locked IS NULL OR locked < {LAPSED})
     AND (next_retry_at IS NULL OR next_retry_at <= now()) AND trigger_name = ANY (($1::text)::text[])
   ORDER BY created_at LIMIT $2::int FOR UPDATE SKIP LOCKED)
 RETURNING id, schema_name, table_name, trigger_name, payload::text AS payload, tries,
@@ -40,10 +42,29 @@ INSERT INTO hdb_catalog.event_invocation_logs (trigger_name, event_id, status, r
 VALUES ($1::text, $2::text, ($3::text)::int, ($4::text)::json, ($5::text)::json)
 """
 FETCH_SCHEDULED = """
-UPDATE hdb_catalog.{table} SET status = 'locked' WHERE id IN (
-  SELECT id FROM hdb_catalog.{table} WHERE status = 'scheduled' AND scheduled_time <= now()
+UPDATE hdb_catalog.{table} SET status = 'locked', locked_at = now() WHERE id IN (
+  SELECT id FROM hdb_catalog.{table} WHERE scheduled_time <= now()
+    AND (status = 'scheduled' OR status = 'locked' AND (locked_at IS NULL OR locked_at < {lapsed}))
     AND (next_retry_at IS NULL OR next_retry_at <= now()) ORDER BY scheduled_time LIMIT $1::int FOR UPDATE SKIP LOCKED)
 RETURNING *
+"""
+FETCH_ACTIONS = f"""
+UPDATE hdb_catalog.hdb_action_log SET status = 'processing', locked_at = now() WHERE id IN (
+  SELECT id FROM hdb_catalog.hdb_action_log
+  WHERE status = 'created' OR status = 'processing' AND (locked_at IS NULL OR locked_at < {LAPSED})
+  ORDER BY created_at LIMIT $1::int FOR UPDATE SKIP LOCKED)
+RETURNING id::text, action_name, input_payload::text, request_headers::text, session_variables::text
+"""  # noqa: S608 - the substitution is a constant
+LEASES = {
+    "event_log": "locked",
+    "hdb_cron_events": "locked_at",
+    "hdb_scheduled_events": "locked_at",
+    "hdb_action_log": "locked_at",
+}
+"""Where the lease of each kind is kept."""
+PLAN_CRON = """
+INSERT INTO hdb_catalog.hdb_cron_events (trigger_name, scheduled_time)
+SELECT $1::text, unnest(($2::text)::timestamptz[]) ON CONFLICT DO NOTHING
 """
 LOG_SCHEDULED = """
 INSERT INTO hdb_catalog.{table} (event_id, status, request, response)
@@ -54,12 +75,11 @@ VALUES ($1::text, ($2::text)::int, ($3::text)::json, ($4::text)::json)
 class EventService:
     """Polls and delivers, each kind in a loop of its own."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: Process) -> None:
         self.app = app
         self.tasks: list[asyncio.Task[None]] = []
-        self.recovered = False
-        self.recovery = asyncio.Lock()
-        self.running: set[asyncio.Task[None]] = set()
+        self.running: dict[asyncio.Task[None], tuple[str, str]] = {}
+        """Each delivery under way, with its table and id."""
 
     def start(self) -> None:
         """Start the loops."""
@@ -69,6 +89,7 @@ class EventService:
             (self.cron, 1000),
             (self.scheduled, 1000),
             (self.actions, config.async_actions_fetch_ms),
+            (self.renew, 1000 * LEASE_SECONDS / RENEWALS),
         )
         self.tasks = [asyncio.create_task(self._loop(work, every / 1000)) for work, every in loops]
 
@@ -81,50 +102,45 @@ class EventService:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
 
-    async def _recover(self) -> None:
-        """Give back what a process that was killed had locked, unless another one runs that may be delivering it."""
-        if await self.app.engine.others():
-            return
-        async with self.app.engine.meta_pool.lease() as lease:
-            for table in ("hdb_cron_events", "hdb_scheduled_events"):
-                sql = f"UPDATE hdb_catalog.{table} SET status = 'scheduled' WHERE status = 'locked'"  # noqa: S608 - constants
-                await lease.connection.execute(sql)
-            await lease.connection.execute("UPDATE hdb_catalog.hdb_action_log SET status = 'created' WHERE status = 'processing'")
-        async with self.app.engine.pool.lease() as lease:
-            if await lease.value("SELECT to_regclass('hdb_catalog.event_log') IS NOT NULL", []):
-                await lease.connection.execute("UPDATE hdb_catalog.event_log SET locked = NULL WHERE locked IS NOT NULL")
-
     async def _loop(self, work: Any, seconds: float) -> None:
         while True:
             await asyncio.sleep(seconds)
             if not self.app.engine.ready:
                 continue
             try:
-                async with self.recovery:
-                    if not self.recovered:
-                        await self._recover()
-                        self.recovered = True
                 while await work():
                     continue
-            except (EngineError, asyncpg.PostgresError, *DOWN) as error:
+            except Exception as error:
+                # Whatever it was, the next round is a new chance: a loop that ended would deliver nothing ever again.
                 self.app.logger.write("event-trigger", {"error": f"{type(error).__name__}: {error}"}, "warn")
+
+    async def renew(self) -> int:
+        """Renew the lease of everything that is being delivered."""
+        held: dict[str, list[str]] = {}
+        for table, identifier in self.running.values():
+            held.setdefault(table, []).append(identifier)
+        for table, identifiers in held.items():
+            pool = self.app.engine.pool if table == "event_log" else self.app.engine.meta_pool
+            async with pool.lease() as lease:
+                sql = f"UPDATE hdb_catalog.{table} SET {LEASES[table]} = now() WHERE id::text = ANY (($1::text)::text[])"  # noqa: S608 - constants
+                await lease.row(f"{sql} AND {LEASES[table]} IS NOT NULL", [text_array(identifiers)])
+        return 0
 
     @property
     def free(self) -> int:
         """How many deliveries may begin now."""
         return max(0, self.app.config.events_pool - len(self.running))
 
-    def _launch(self, job: Coroutine[Any, Any, None]) -> None:
+    def _launch(self, table: str, identifier: str, job: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(self._guarded(job))
-        self.running.add(task)
-        task.add_done_callback(self.running.discard)
+        self.running[task] = (table, identifier)
+        task.add_done_callback(self.running.pop)
 
     async def _guarded(self, job: Coroutine[Any, Any, None]) -> None:
         try:
             await job
         except Exception as error:
-            # The verdict could not be stored, so what was locked for this delivery is given back once the database answers.
-            self.recovered = False
+            # The verdict could not be stored; the lease lapses.
             self.app.logger.write("event-trigger", {"error": f"{type(error).__name__}: {error}"}, "error")
 
     # event triggers -----------------------------------------------------------------------------
@@ -134,12 +150,11 @@ class EventService:
         triggers = {name: spec for table in self.app.engine.schema.tables.values() for name, spec in table.triggers.items()}
         if not triggers or not self.free:
             return 0
-        names = "{" + ",".join('"' + name.replace('"', '\\"') + '"' for name in triggers) + "}"
         async with self.app.engine.pool.lease() as lease:
             statement = await lease.prepare(FETCH_EVENTS)
-            rows = await statement.fetch(names, min(self.app.config.events_batch, self.free))
+            rows = await statement.fetch(text_array(triggers), min(self.app.config.events_batch, self.free))
         for row in rows:
-            self._launch(self._event(row, triggers[row["trigger_name"]]))
+            self._launch("event_log", row["id"], self._event(row, triggers[row["trigger_name"]]))
         return len(rows)
 
     async def _event(self, row: Any, spec: dict[str, Any]) -> None:
@@ -188,7 +203,8 @@ class EventService:
                 "id": row["id"],
                 "comment": spec.get("comment"),
             }
-            self._launch(self._scheduled("cron", row, spec, payload, spec.get("retry_conf") or {}))
+            delivery = self._scheduled("cron", row, spec, payload, spec.get("retry_conf") or {})
+            self._launch("hdb_cron_events", row["id"], delivery)
         return len(rows)
 
     async def _plan_cron(self, triggers: dict[str, Any]) -> None:
@@ -201,17 +217,17 @@ class EventService:
                 "WHERE status = 'scheduled' AND scheduled_time > now() GROUP BY 1"
             )
             known = {row["trigger_name"]: (row["n"], row["last"]) for row in await statement.fetch()}
-            for name, spec in triggers.items():
-                count, last = known.get(name, (0, now))
-                if count >= CRON_AHEAD // 2:
-                    continue
+        wanted: dict[str, list[str]] = {}
+        for name, spec in triggers.items():
+            count, last = known.get(name, (0, now))
+            if count < CRON_AHEAD // 2:
                 moments = croniter(spec["schedule"], last)
-                for _ in range(CRON_AHEAD - count):
-                    await lease.row(
-                        "INSERT INTO hdb_catalog.hdb_cron_events (trigger_name, scheduled_time) "
-                        "VALUES ($1::text, ($2::text)::timestamptz) ON CONFLICT DO NOTHING",
-                        [name, moments.get_next(datetime).isoformat()],
-                    )
+                wanted[name] = [moments.get_next(datetime).isoformat() for _ in range(CRON_AHEAD - count)]
+        if not wanted:
+            return
+        async with self.app.engine.store.unchanged(self.app.engine.resource_version) as lease:
+            for name, found in wanted.items():
+                await lease.row(PLAN_CRON, [name, text_array(found)])
 
     async def scheduled(self) -> int:
         """Deliver one-off events that are due."""
@@ -225,14 +241,15 @@ class EventService:
                 "id": row["id"],
                 "comment": row["comment"],
             }
-            self._launch(self._scheduled("scheduled", row, spec, payload, orjson.loads(row["retry_conf"] or b"{}")))
+            delivery = self._scheduled("scheduled", row, spec, payload, orjson.loads(row["retry_conf"] or b"{}"))
+            self._launch("hdb_scheduled_events", row["id"], delivery)
         return len(rows)
 
     async def _due(self, table: str) -> list[Any]:
         if not self.free:
             return []
         async with self.app.engine.meta_pool.lease() as lease:
-            statement = await lease.prepare(FETCH_SCHEDULED.format(table=table))
+            statement = await lease.prepare(FETCH_SCHEDULED.format(table=table, lapsed=LAPSED))
             return await statement.fetch(self.free)
 
     async def _settle(self, table: str, identifier: str, change: str) -> None:
@@ -270,14 +287,10 @@ class EventService:
         ):
             return 0
         async with self.app.engine.meta_pool.lease() as lease:
-            statement = await lease.prepare(
-                "UPDATE hdb_catalog.hdb_action_log SET status = 'processing' WHERE id IN (SELECT id FROM "
-                "hdb_catalog.hdb_action_log WHERE status = 'created' ORDER BY created_at LIMIT $1::int FOR UPDATE SKIP LOCKED) "
-                "RETURNING id::text, action_name, input_payload::text, request_headers::text, session_variables::text"
-            )
+            statement = await lease.prepare(FETCH_ACTIONS)
             rows = await statement.fetch(self.free)
         for row in rows:
-            self._launch(self._action(row))
+            self._launch("hdb_action_log", row["id"], self._action(row))
         return len(rows)
 
     async def _action(self, row: Any) -> None:
@@ -308,6 +321,11 @@ class EventService:
                     orjson.dumps(errors).decode() if errors else None,
                 ],
             )
+
+
+def text_array(items: Iterable[str]) -> str:
+    """An array of texts as PostgreSQL reads it."""
+    return "{" + ",".join('"' + item.replace("\\", "\\\\").replace('"', '\\"') + '"' for item in items) + "}"
 
 
 def stamp(moment: datetime) -> str:

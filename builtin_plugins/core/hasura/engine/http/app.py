@@ -6,18 +6,15 @@ import time
 import uuid
 from typing import Any
 
-import httpx
-import orjson
-
-from ..auth.session import Authenticator, Session
+from ..auth.session import Session
 from ..config import Config
-from ..engine import Engine
 from ..errors import DatabaseDown, EngineError
 from ..logs import Logger
 from ..metadata import events_api as _events_api  # noqa: F401 - registers its commands
 from ..metadata import rows as _rows  # noqa: F401 - registers the commands on rows
 from ..metadata import run_sql as _run_sql  # noqa: F401 - registers run_sql
 from ..metadata.api import run
+from ..process import Process
 from ..schema.model import ADMIN
 from .cors import cors_headers, preflight_headers
 from .graphql import GraphQL
@@ -28,19 +25,12 @@ GRAPHQL = {"/v1/graphql": 200, "/v1alpha1/graphql": 0, "/v1beta1/relay": 200}
 METADATA = frozenset({"/v1/metadata", "/v1/query", "/v2/query"})
 
 
-class App:
+class App(Process):
     """The whole HTTP face of one engine."""
 
     def __init__(self, config: Config, logger: Logger | None = None) -> None:
-        self.config = config
-        self.logger = logger or Logger(config.log_types, config.log_level)
-        self.engine = Engine(config, self.logger)
-        self.http = httpx.AsyncClient(follow_redirects=False)
-        self.auth = Authenticator(config, self.http, self.logger)
+        super().__init__(config, logger)
         self.graphql = GraphQL(self)
-        self.sockets: Any = None
-        self.requests = 0
-        self.failures = 0
         self.workers: list[Any] = []
 
     async def start(self) -> None:
@@ -51,7 +41,7 @@ class App:
 
         await self.engine.start()
         self.engine.executor.outside = Outside(self).answer
-        self.sockets = SocketServer(self)
+        self.sockets = SocketServer(self, self.graphql)
         service = EventService(self)
         self.workers = [service]
         service.start()
@@ -148,13 +138,3 @@ class App:
             },
         }
         self.logger.write("http-log", detail, "info" if status < 400 else "error")
-
-    def query_log(self, text: str, name: str | None, request_id: str | None) -> None:
-        """A `query-log` line."""
-        query = {"query": text, "operationName": name}
-        self.logger.write("query-log", {"query": query, "request_id": request_id, "kind": "database"})
-
-
-def json_text(value: Any) -> str:
-    """Compact JSON text."""
-    return orjson.dumps(value, default=str).decode()

@@ -5,23 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
-import orjson
-
 from ..auth.session import Session
 from ..errors import DatabaseDown, EngineError, validation
 from ..limits import Limits
 from .reply import dump, parse_json, read_body
 
 if TYPE_CHECKING:
-    from .app import App
+    from ..process import Process
 
 
 class GraphQL:
     """Answers GraphQL requests; errors are part of the answer, with status 200 on `/v1/graphql`."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: Process) -> None:
         self.app = app
-        self.limits = Limits(app)
+        self.limits = Limits(app.engine)
 
     async def answer(self, path: str, headers: dict[str, str], receive: Any, scope: Any) -> tuple[int, bytes, Session | None]:
         """Status, body and whose session it was."""
@@ -85,7 +83,8 @@ class GraphQL:
         if plan.kind == "mutation" and not allow_mutation:
             raise validation("mutations are not allowed over GET")
         if app.logger.wants("query-log"):
-            app.query_log(text, name, headers.get("x-request-id"))
+            query = {"query": text, "operationName": name}
+            app.logger.write("query-log", {"query": query, "request_id": headers.get("x-request-id"), "kind": "database"})
         if self.limits.active and session.role != "admin":
             return await self.limits.run(text, name, plan, variables, session)
         if plan.parts and any(part.outside is not None for part in plan.parts):
@@ -93,8 +92,3 @@ class GraphQL:
 
             REQUEST.set({"text": text, "name": name, "session": session, "headers": headers, "body": body})
         return await executor.run(plan, variables, session.variables)
-
-
-def compact(value: Any) -> bytes:
-    """JSON bytes."""
-    return orjson.dumps(value)

@@ -9,13 +9,13 @@ from .console import console_page
 from .reply import JSON, dump
 
 if TYPE_CHECKING:
-    from .app import App
+    from ..process import Process
 
 VERSION = "v2.48.0-nself"
 TEXT = [(b"content-type", b"text/plain; charset=utf-8")]
 
 
-async def page(app: App, path: str, method: str, headers: dict[str, str]) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
+async def page(app: Process, path: str, method: str, headers: dict[str, str]) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
     """Answer one of these paths, or 404."""
     if path in ("/healthz", "/hasura/healthz") and method in ("GET", "HEAD"):
         return await health(app)
@@ -31,7 +31,7 @@ async def page(app: App, path: str, method: str, headers: dict[str, str]) -> tup
     raise EngineError("not-found", "resource does not exist", "$", 404)
 
 
-async def health(app: App) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
+async def health(app: Process) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
     """`OK`, or `WARN` when some metadata is inconsistent, or 503 when the database does not answer."""
     try:
         async with app.engine.pool.lease() as lease:
@@ -45,7 +45,7 @@ async def health(app: App) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
     return 200, b"OK", TEXT
 
 
-async def config(app: App, headers: dict[str, str]) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
+async def config(app: Process, headers: dict[str, str]) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
     """How the server is set up; for the admin alone."""
     session = await app.auth.session(headers)
     if session.role != "admin":
@@ -72,7 +72,7 @@ async def config(app: App, headers: dict[str, str]) -> tuple[int, bytes, list[tu
     return 200, dump(shown), [JSON]
 
 
-async def metrics(app: App, headers: dict[str, str]) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
+async def metrics(app: Process, headers: dict[str, str]) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
     """Prometheus text; guarded by HASURA_GRAPHQL_METRICS_SECRET when that is set."""
     secret = app.config.metrics_secret
     if secret:

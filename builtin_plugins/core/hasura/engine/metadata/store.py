@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import uuid
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import orjson
 
-from ..db.pool import Pool
+from ..db.pool import Lease, Pool
 from ..errors import EngineError
 from .tables import METADATA
 
@@ -55,15 +57,24 @@ class Store:
             return empty(), 0
         return orjson.loads(row["metadata"]), row["resource_version"]
 
-    async def save(self, document: dict[str, Any], based_on: int) -> int:
-        """Store a new document; refuses when another process was faster."""
-        text = orjson.dumps(document).decode()
+    @asynccontextmanager
+    async def unchanged(self, version: int) -> AsyncIterator[Lease]:
+        """A transaction in which this version stays in force; refuses when another process was faster."""
         async with self.pool.transaction() as lease:
             await lease.connection.execute(f"SELECT pg_advisory_xact_lock({LOCK})")
             current = await lease.value("SELECT max(resource_version) FROM hdb_catalog.hdb_metadata", []) or 0
-            if current != based_on:
-                message = f"metadata resource version referenced ({based_on}) did not match current version"
+            if current != version:
+                message = f"metadata resource version referenced ({version}) did not match current version"
                 raise EngineError("conflict", message, "$", 409)
+            yield lease
+
+    async def save(self, document: dict[str, Any], based_on: int, unplanned: Iterable[str] = ()) -> int:
+        """Store a new document, and forget the moments of cron triggers that are planned no longer."""
+        text = orjson.dumps(document).decode()
+        async with self.unchanged(based_on) as lease:
+            for name in unplanned:
+                forget = "DELETE FROM hdb_catalog.hdb_cron_events WHERE trigger_name = $1::text AND status = 'scheduled'"
+                await lease.row(f"{forget} AND tries = 0 AND scheduled_time > now()", [name])
             await lease.row(
                 "INSERT INTO hdb_catalog.hdb_metadata (id, metadata, resource_version) VALUES (1, ($1::text)::json, $2::int) "
                 "ON CONFLICT (id) DO UPDATE SET metadata = EXCLUDED.metadata, resource_version = EXCLUDED.resource_version",

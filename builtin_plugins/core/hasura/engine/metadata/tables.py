@@ -1,4 +1,8 @@
-"""The tables of `hdb_catalog`, with the names and columns Hasura gives them."""
+"""The tables of `hdb_catalog`, with the names and columns Hasura gives them.
+
+`locked_at`, the lease of a delivery, is a column that it lacks. It is added only where it is missing, because adding a column
+takes a lock that waits for whoever writes to the table.
+"""
 
 METADATA = """
 CREATE SCHEMA IF NOT EXISTS hdb_catalog;
@@ -35,6 +39,16 @@ CREATE TABLE IF NOT EXISTS hdb_catalog.hdb_scheduled_events (
 CREATE TABLE IF NOT EXISTS hdb_catalog.hdb_scheduled_event_invocation_logs (
   id text PRIMARY KEY DEFAULT gen_random_uuid(), event_id text REFERENCES hdb_catalog.hdb_scheduled_events ON DELETE CASCADE,
   status integer, request json, response json, created_at timestamptz DEFAULT now());
+CREATE INDEX IF NOT EXISTS hdb_cron_event_status ON hdb_catalog.hdb_cron_events (status);
+CREATE INDEX IF NOT EXISTS hdb_scheduled_event_status ON hdb_catalog.hdb_scheduled_events (status);
+DO $$ DECLARE leased text; BEGIN
+  FOREACH leased IN ARRAY ARRAY['hdb_action_log', 'hdb_cron_events', 'hdb_scheduled_events'] LOOP
+    IF NOT EXISTS (SELECT 1 FROM pg_attribute
+                   WHERE attrelid = ('hdb_catalog.' || leased)::regclass AND attname = 'locked_at' AND NOT attisdropped) THEN
+      EXECUTE format('ALTER TABLE hdb_catalog.%I ADD COLUMN locked_at timestamptz', leased);
+    END IF;
+  END LOOP;
+END $$;
 """
 
 SOURCE = """

@@ -13,7 +13,7 @@ from ..errors import EngineError, validation
 from .transform import Request, response_transformed, transformed
 
 if TYPE_CHECKING:
-    from ..http.app import App
+    from ..process import Process
 
 ENV = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 UUID = re.compile(r"^[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}$")
@@ -43,7 +43,7 @@ def header_list(specs: Any, env: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def output_object(app: App, text: str) -> dict[str, Any] | None:
+def output_object(app: Process, text: str) -> dict[str, Any] | None:
     """The definition of an action's output object; None for a scalar."""
     name = text.strip("[]! ")
     for definition in (app.engine.document.get("custom_types") or {}).get("objects") or ():
@@ -52,7 +52,7 @@ def output_object(app: App, text: str) -> dict[str, Any] | None:
     return None
 
 
-def shaped(app: App, value: Any, output: str, sets: list[Any], collector: Any, path: str) -> Any:
+def shaped(app: Process, value: Any, output: str, sets: list[Any], collector: Any, path: str) -> Any:
     """What the client selected of a webhook's answer, checked against the declared type."""
     required = output.endswith("!")
     inner = output.rstrip("!")
@@ -85,7 +85,7 @@ def shaped(app: App, value: Any, output: str, sets: list[Any], collector: Any, p
     return found
 
 
-async def call_webhook(app: App, action: dict[str, Any], payload: dict[str, Any], headers: dict[str, str]) -> Any:
+async def call_webhook(app: Process, action: dict[str, Any], payload: dict[str, Any], headers: dict[str, str]) -> Any:
     """The webhook's answer; its refusals become GraphQL errors."""
     definition = action["definition"]
     url = expand(definition["handler"], app.config.environ)
@@ -117,7 +117,7 @@ async def call_webhook(app: App, action: dict[str, Any], payload: dict[str, Any]
 
 
 async def run_action(
-    app: App, action: dict[str, Any], field: Any, variables: dict[str, Any], request: dict[str, Any], operation: str
+    app: Process, action: dict[str, Any], field: Any, variables: dict[str, Any], request: dict[str, Any], operation: str
 ) -> bytes:
     """One action field of a request."""
     from ..compiler.document import read
@@ -152,7 +152,7 @@ async def run_action(
     return orjson.dumps(shaped(app, answer, definition["output_type"], field.sets, collector, path))
 
 
-async def enqueue(app: App, action: dict[str, Any], given: Any, session: Any, headers: dict[str, str]) -> bytes:
+async def enqueue(app: Process, action: dict[str, Any], given: Any, session: Any, headers: dict[str, str]) -> bytes:
     """Store an asynchronous action; its id is the answer."""
     kept = {name: value for name, value in headers.items() if name in FORWARDED}
     async with app.engine.meta_pool.lease() as lease:
@@ -165,7 +165,7 @@ async def enqueue(app: App, action: dict[str, Any], given: Any, session: Any, he
 
 
 async def result_of(
-    app: App, action: dict[str, Any], field: Any, variables: dict[str, Any], session: Any, collector: Any
+    app: Process, action: dict[str, Any], field: Any, variables: dict[str, Any], session: Any, collector: Any
 ) -> bytes:
     """What became of an asynchronous action, for the role and user that started it."""
     path = f"$.selectionSet.{field.name}"

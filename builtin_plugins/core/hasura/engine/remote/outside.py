@@ -20,7 +20,7 @@ from .schemas import RemoteSchemas
 
 if TYPE_CHECKING:
     from ..compiler.plan import Part, Plan
-    from ..http.app import App
+    from ..process import Process
 
 REQUEST: ContextVar[dict[str, Any]] = ContextVar("graphql_request")
 
@@ -28,7 +28,7 @@ REQUEST: ContextVar[dict[str, Any]] = ContextVar("graphql_request")
 class Outside:
     """Answers the parts of a plan that are not SQL."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: Process) -> None:
         self.app = app
         self.remotes = RemoteSchemas(app)
         app.engine.executor.remote_roots = self.remotes.roots

@@ -15,13 +15,13 @@ from .actions import FORWARDED, expand, header_list
 from .view import View, permitted_sdl, view_of
 
 if TYPE_CHECKING:
-    from ..http.app import App
+    from ..process import Process
 
 
 class RemoteSchemas:
     """Knows which root field belongs to which remote, and asks it."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: Process) -> None:
         self.app = app
         self.schemas: dict[str, GraphQLSchema] = {}
         self.problems: dict[str, str] = {}

@@ -22,7 +22,7 @@ from ..db.pool import DOWN
 from ..errors import DatabaseDown, EngineError, from_postgres
 
 if TYPE_CHECKING:
-    from ..http.app import App
+    from ..process import Process
 
 Send = Callable[[bytes], Awaitable[None]]
 CURSOR = "\x00cursor"
@@ -210,7 +210,7 @@ class Poller:
 class Hub:
     """All pollers of one process."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: Process) -> None:
         self.app = app
         self.pollers: dict[Any, Poller] = {}
 

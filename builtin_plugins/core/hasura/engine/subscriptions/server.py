@@ -18,7 +18,8 @@ from ..http.cors import origin_allowed
 from .live import Hub, Subscriber
 
 if TYPE_CHECKING:
-    from ..http.app import App
+    from ..http.graphql import GraphQL
+    from ..process import Process
 
 MODERN, LEGACY = "graphql-transport-ws", "graphql-ws"
 INIT_SECONDS = 10
@@ -156,15 +157,15 @@ class Connection:
         if not isinstance(text, str) or not isinstance(variables, dict):
             raise EngineError("parse-failed", "a query is needed", "$")
         if self.app.config.enable_allowlist and session.role != "admin":
-            self.app.graphql.limits.allowed(text)
+            self.server.graphql.limits.allowed(text)
         executor = self.app.engine.executor
         plan, coerced = executor.plan(text, name, variables, session.role, session.backend)
         if plan.kind != "subscription":
-            body = await self.app.graphql.execute(payload, session, self.headers)
+            body = await self.server.graphql.execute(payload, session, self.headers)
             await self.data(identifier, body)
             await self.message("complete", identifier)
             return
-        limits = self.app.graphql.limits
+        limits = self.server.graphql.limits
         if limits.active and session.role != "admin":
             limits.check(text, name, plan, session)
         if plan.statement is None:
@@ -202,7 +203,7 @@ class Connection:
     async def fail(self, identifier: str, error: EngineError) -> None:
         """An operation's error, which ends it."""
         self.end(identifier)
-        shown = self.app.graphql.shown(error, self.session)
+        shown = self.server.graphql.shown(error, self.session)
         if self.modern:
             await self.message("error", identifier, orjson.dumps(shown["errors"], default=str))
         else:
@@ -229,8 +230,9 @@ class Connection:
 class SocketServer:
     """All connections of one process."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: Process, graphql: GraphQL) -> None:
         self.app = app
+        self.graphql = graphql
         self.hub = Hub(app)
         self.connections: set[Connection] = set()
         self._replanning: set[asyncio.Task[None]] = set()
