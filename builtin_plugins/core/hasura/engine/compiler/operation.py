@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -31,9 +32,8 @@ def compile_operation(role: RoleSchema, document: Document, scope: Scope, remote
     """The plan of an operation; raises EngineError where it does not fit the role's schema."""
     kind = document.kind
     collector = Collector(document.fragments, scope)
-    roots = {"query": role.queries, "mutation": role.mutations, "subscription": role.subscriptions}
     type_name = ROOT_TYPES[kind]
-    available = roots[kind] if kind != "query" else role.queries
+    available = {"query": role.queries, "mutation": role.mutations, "subscription": role.subscriptions}[kind]
     remote = (remote_roots or {}).get(kind) or {}
     if kind == "mutation" and not available and not remote:
         raise validation("no mutations exist")
@@ -70,7 +70,7 @@ def _query(
     scope: Scope,
     collector: Collector,
     fields: list[Field],
-    available: dict[str, Root],
+    available: Mapping[str, Root],
     remote: dict[str, Any],
     plan: Plan,
     type_name: str,
@@ -131,7 +131,7 @@ def _mutation(  # noqa: PLR0911 - one return per kind
     document: Document,
     scope: Scope,
     field: Field,
-    available: dict[str, Root],
+    available: Mapping[str, Root],
     remote: dict[str, Any],
     plan: Plan,
 ) -> list[Step]:

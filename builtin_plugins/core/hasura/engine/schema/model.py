@@ -113,6 +113,10 @@ class TrackedFunction:
         return self.meta.get("comment") or self.function.comment
 
 
+Owner = TrackedTable | TrackedFunction | dict[str, Any]
+"""What has root fields; an action is as metadata has it."""
+
+
 @dataclass(slots=True)
 class Inconsistency:
     """A metadata object that cannot be used, and why."""
@@ -147,6 +151,7 @@ class Schema:
     custom_types: dict[str, Any] = field(default_factory=dict)
     remotes: dict[str, Any] = field(default_factory=dict)
     role_cache: dict[Any, Any] = field(default_factory=dict)
+    owners: dict[str, list[Owner]] | None = None
 
     def type_named(self, name: str) -> PgType | None:
         """A type of the database by its name."""

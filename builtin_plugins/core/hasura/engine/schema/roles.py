@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -199,25 +200,24 @@ class RoleSchema:
         )
 
     @cached_property
-    def queries(self) -> dict[str, Root]:
+    def queries(self) -> Mapping[str, Root]:
         """Fields of query_root, without introspection's own."""
-        from .roots import query_roots
-
-        return query_roots(self, subscription=False)
+        return self._roots("query")
 
     @cached_property
-    def subscriptions(self) -> dict[str, Root]:
+    def subscriptions(self) -> Mapping[str, Root]:
         """Fields of subscription_root."""
-        from .roots import query_roots
-
-        return query_roots(self, subscription=True)
+        return self._roots("subscription")
 
     @cached_property
-    def mutations(self) -> dict[str, Root]:
+    def mutations(self) -> Mapping[str, Root]:
         """Fields of mutation_root."""
-        from .roots import mutation_roots
+        return self._roots("mutation")
 
-        return mutation_roots(self)
+    def _roots(self, operation: str) -> Mapping[str, Root]:
+        from .roots import Roots
+
+        return Roots(self, operation)
 
 
 def role_schema(schema: Schema, role: str, backend: bool = False) -> RoleSchema:

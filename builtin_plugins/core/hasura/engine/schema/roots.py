@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from .model import ADMIN, TrackedFunction, TrackedTable
+from .model import ADMIN, Owner, Schema, TrackedFunction, TrackedTable
 from .roles import RoleSchema, RoleTable, Root
 
 PATTERNS = {
@@ -54,11 +56,6 @@ def root_description(tracked: TrackedTable, kind: str) -> str | None:
     return DESCRIPTIONS[kind].format(tracked.table.name)
 
 
-def _add(roots: dict[str, Root], table: RoleTable, kind: str) -> None:
-    name = root_name(table.tracked, kind)
-    roots[name] = Root(name, kind, table, None, root_description(table.tracked, kind))
-
-
 def _allowed(table: RoleTable, kind: str, subscription: bool) -> bool:
     if table.parts is None:
         return True
@@ -93,68 +90,111 @@ def _granted(role: RoleSchema, name: str, function: TrackedFunction, seen: froze
     return any(_granted(role, parent, function, seen | {name}) for parent in parents if parent not in seen)
 
 
-def query_roots(role: RoleSchema, *, subscription: bool) -> dict[str, Root]:
-    """Fields of query_root or subscription_root."""
-    roots: dict[str, Root] = {}
-    for name in role.schema.tables:
-        table = role.table(name)
-        if table is None or not table.selectable:
-            continue
-        kinds = ["select"]
-        if pk_readable(table):
-            kinds.append("select_by_pk")
-        if table.aggregates:
-            kinds.append("select_aggregate")
-        if subscription:
-            kinds.append("select_stream")
+class Roots(Mapping[str, Root]):
+    """The root fields of one kind of operation. One that is asked for by name costs no look at the other tables."""
+
+    def __init__(self, role: RoleSchema, operation: str) -> None:
+        self.role = role
+        self.operation = operation
+        self._all: dict[str, Root] | None = None
+
+    def __getitem__(self, name: str) -> Root:
+        if self._all is not None:
+            return self._all[name]
+        for owner in reversed(owners(self.role.schema).get(name, ())):
+            found = [root for root in _roots_of(self.role, owner, self.operation) if root.name == name]
+            if found:
+                return found[-1]
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        if self._all is None:
+            every = _every_owner(self.role.schema)
+            self._all = {root.name: root for owner in every for root in _roots_of(self.role, owner, self.operation)}
+        return iter(self._all)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __bool__(self) -> bool:
+        return any(True for owner in _every_owner(self.role.schema) for _ in _roots_of(self.role, owner, self.operation))
+
+
+def _every_owner(schema: Schema) -> Iterable[Owner]:
+    """What has root fields; where two claim a name, the later has it."""
+    return itertools.chain(schema.tables.values(), schema.functions.values(), schema.actions.values())
+
+
+def owners(schema: Schema) -> dict[str, list[Owner]]:
+    """Who may have a root field of this name, for some role: made once for all roles."""
+    if schema.owners is None:
+        schema.owners = {}
+        for owner in _every_owner(schema):
+            for name in _possible_names(owner):
+                schema.owners.setdefault(name, []).append(owner)
+    return schema.owners
+
+
+def _possible_names(owner: Owner) -> Iterable[str]:
+    if isinstance(owner, TrackedTable):
+        return (root_name(owner, kind) for kind in PATTERNS)
+    return (owner.name, owner.aggregate_name) if isinstance(owner, TrackedFunction) else (owner["name"],)
+
+
+def _roots_of(role: RoleSchema, owner: Owner, operation: str) -> Iterator[Root]:
+    """The root fields that the role has of one table, function or action."""
+    if isinstance(owner, TrackedTable):
+        table = role.table(owner.key)
+        assert table is not None  # noqa: S101 - it is tracked
+        kinds = _written(table) if operation == "mutation" else _read(table, operation == "subscription")
         for kind in kinds:
-            if _allowed(table, kind, subscription):
-                _add(roots, table, kind)
-    for function in role.schema.functions.values():
-        if not function.mutation and function_visible(role, function):
-            _add_function(role, roots, function)
-    for action in role.schema.actions.values():
-        kind = (action.get("definition") or {}).get("type", "mutation")
-        asynchronous = (action.get("definition") or {}).get("kind") == "asynchronous"
-        if ((kind == "query" and not subscription) or (kind != "query" and asynchronous)) and action_visible(role, action):
-            roots[action["name"]] = Root(action["name"], "action", None, None, action.get("comment"), action)
-    return roots
+            yield Root(root_name(owner, kind), kind, table, None, root_description(owner, kind))
+    elif isinstance(owner, TrackedFunction):
+        if owner.mutation == (operation == "mutation") and function_visible(role, owner):
+            yield from _of_function(role, owner)
+    elif _offered(owner.get("definition") or {}, operation) and action_visible(role, owner):
+        yield Root(owner["name"], "action", None, None, owner.get("comment"), owner)
 
 
-def mutation_roots(role: RoleSchema) -> dict[str, Root]:
-    """Fields of mutation_root."""
-    roots: dict[str, Root] = {}
-    for name in role.schema.tables:
-        table = role.table(name)
-        if table is None:
-            continue
-        kinds: list[str] = []
-        by_pk = pk_readable(table)
-        if table.insert is not None:
-            kinds += ["insert", *(["insert_one"] if table.selectable else [])]
-        if table.update is not None:
-            kinds += ["update", "update_many", *(["update_by_pk"] if by_pk else [])]
-        if table.delete is not None:
-            kinds += ["delete", *(["delete_by_pk"] if by_pk else [])]
-        for kind in kinds:
-            _add(roots, table, kind)
-    for function in role.schema.functions.values():
-        if function.mutation and function_visible(role, function):
-            _add_function(role, roots, function)
-    for action in role.schema.actions.values():
-        if (action.get("definition") or {}).get("type", "mutation") != "query" and action_visible(role, action):
-            roots[action["name"]] = Root(action["name"], "action", None, None, action.get("comment"), action)
-    return roots
+def _read(table: RoleTable, subscription: bool) -> Iterator[str]:
+    if not table.selectable:
+        return
+    possible = {
+        "select": True,
+        "select_by_pk": pk_readable(table),
+        "select_aggregate": table.aggregates,
+        "select_stream": subscription,
+    }
+    yield from (kind for kind, can in possible.items() if can and _allowed(table, kind, subscription))
 
 
-def _add_function(role: RoleSchema, roots: dict[str, Root], function: TrackedFunction) -> None:
+def _written(table: RoleTable) -> Iterator[str]:
+    by_pk = pk_readable(table)
+    if table.insert is not None:
+        yield "insert"
+        if table.selectable:
+            yield "insert_one"
+    if table.update is not None:
+        yield from ("update", "update_many", *(["update_by_pk"] if by_pk else []))
+    if table.delete is not None:
+        yield from ("delete", *(["delete_by_pk"] if by_pk else []))
+
+
+def _offered(definition: dict[str, Any], operation: str) -> bool:
+    """Whether an action is a field of this kind of operation. What became of an asynchronous mutation is asked by a query."""
+    if definition.get("type", "mutation") == "query":
+        return operation == "query"
+    return operation == "mutation" or definition.get("kind") == "asynchronous"
+
+
+def _of_function(role: RoleSchema, function: TrackedFunction) -> Iterator[Root]:
     target = role.table(function.function.returns_table) if function.function.returns_table else None
     assert target is not None  # noqa: S101 - function_visible has just checked it
     shown = f'execute function "{function.function.name}" which returns "{target.tracked.table.name}"'
-    roots[function.name] = Root(function.name, "function", target, function, function.comment or shown)
+    yield Root(function.name, "function", target, function, function.comment or shown)
     if function.function.returns_set and target.aggregates:
         described = f'execute function "{function.function.name}" and query aggregates on result of table type "{target.tracked.table.name}"'  # noqa: E501
-        roots[function.aggregate_name] = Root(function.aggregate_name, "function_aggregate", target, function, described)
+        yield Root(function.aggregate_name, "function_aggregate", target, function, described)
 
 
 def action_visible(role: RoleSchema, action: dict[str, Any]) -> bool:

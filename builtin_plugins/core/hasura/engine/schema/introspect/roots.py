@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from graphql import (
@@ -112,7 +113,7 @@ def graphql_schema(role: RoleSchema, remote: dict[str, dict[str, GraphQLField]] 
     types = Types(role)
     adopted = {kind: {name: adopt_field(types, field) for name, field in found.items()} for kind, found in (remote or {}).items()}
 
-    def fields(roots: dict[str, Root]) -> dict[str, GraphQLField]:
+    def fields(roots: Mapping[str, Root]) -> dict[str, GraphQLField]:
         made = {name: types.root(root) for name, root in roots.items()}
         return dict(sorted((name, field) for name, field in made.items() if field is not None))
 
