@@ -13,6 +13,14 @@ from .edit import EDITS, Edit, drop, edit, kept, put, table_entry
 TRIGGER_NAME = re.compile(r"[A-Za-z0-9_-]{1,42}")
 
 
+def _named(document: dict[str, Any], section: str, name: Any, label: str) -> dict[str, Any]:
+    """The entry of this name, which must be there."""
+    for known in document.get(section) or ():
+        if known["name"] == name:
+            return known
+    raise EngineError("not-exists", f'{label} "{name}" does not exist', "$.args")
+
+
 @edit("add_inherited_role")
 def add_inherited_role(document: dict[str, Any], args: dict[str, Any]) -> None:
     """A role made of others; cycles are refused."""
@@ -118,13 +126,10 @@ def update_action(document: dict[str, Any], args: dict[str, Any]) -> None:
     """Change an action, keeping its permissions."""
     check(args["definition"].get("request_transform"))
     check(args["definition"].get("response_transform"))
-    for known in document.get("actions") or ():
-        if known["name"] == args["name"]:
-            known["definition"] = args["definition"]
-            if "comment" in args:
-                known["comment"] = args["comment"]
-            return
-    raise EngineError("not-exists", f'action "{args["name"]}" does not exist', "$.args")
+    known = _named(document, "actions", args["name"], "action")
+    known["definition"] = args["definition"]
+    if "comment" in args:
+        known["comment"] = args["comment"]
 
 
 @edit("drop_action")
@@ -136,16 +141,12 @@ def drop_action(document: dict[str, Any], args: dict[str, Any]) -> None:
 def _child_permission(section: str, key: str, remove: bool) -> Edit:
     def change(document: dict[str, Any], args: dict[str, Any]) -> None:
         name = args.get("action") or args.get("remote_schema")
-        for known in document.get(section) or ():
-            if known["name"] == name:
-                permissions = known.setdefault("permissions", [])
-                label = f'permission of role "{args["role"]}" on "{name}"'
-                if remove:
-                    drop(permissions, "role", args["role"], label)
-                else:
-                    put(permissions, "role", {"role": args["role"]} | kept(definition=args.get("definition")), label)
-                return
-        raise EngineError("not-exists", f'{key} "{name}" does not exist', "$.args")
+        permissions = _named(document, section, name, key).setdefault("permissions", [])
+        label = f'permission of role "{args["role"]}" on "{name}"'
+        if remove:
+            drop(permissions, "role", args["role"], label)
+        else:
+            put(permissions, "role", {"role": args["role"]} | kept(definition=args.get("definition")), label)
 
     return change
 
@@ -172,11 +173,7 @@ def add_remote_schema(document: dict[str, Any], args: dict[str, Any]) -> None:
 @edit("update_remote_schema")
 def update_remote_schema(document: dict[str, Any], args: dict[str, Any]) -> None:
     """Change where it is."""
-    for known in document.get("remote_schemas") or ():
-        if known["name"] == args["name"]:
-            known["definition"] = args["definition"]
-            return
-    raise EngineError("not-exists", f'remote schema "{args["name"]}" does not exist', "$.args")
+    _named(document, "remote_schemas", args["name"], "remote schema")["definition"] = args["definition"]
 
 
 @edit("remove_remote_schema")
@@ -200,10 +197,7 @@ def drop_query_collection(document: dict[str, Any], args: dict[str, Any]) -> Non
 
 
 def _collection(document: dict[str, Any], name: str) -> list[dict[str, Any]]:
-    for known in document.get("query_collections") or ():
-        if known["name"] == name:
-            return known["definition"].setdefault("queries", [])
-    raise EngineError("not-exists", f'query collection "{name}" does not exist', "$.args")
+    return _named(document, "query_collections", name, "query collection")["definition"].setdefault("queries", [])
 
 
 @edit("add_query_to_collection")
