@@ -15,16 +15,16 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-import pluggy
-
 #: The pluggy project name, and the entry-point group is ``nself.plugins``.
 PROJECT_NAME = "nself"
 ENTRY_POINT_GROUP = "nself.plugins"
 
-hookspec = pluggy.HookspecMarker(PROJECT_NAME)
-hookimpl = pluggy.HookimplMarker(PROJECT_NAME)
-
 if TYPE_CHECKING:
+    import pluggy
+
+    hookspec = pluggy.HookspecMarker(PROJECT_NAME)
+    hookimpl = pluggy.HookimplMarker(PROJECT_NAME)
+
     from hookspecs.errors import UserError as UserError
     from hookspecs.models.catalogue import CatalogueEntry as CatalogueEntry
     from hookspecs.models.catalogue import CatalogueIndex as CatalogueIndex
@@ -195,6 +195,11 @@ __all__ = ["ENTRY_POINT_GROUP", "PROJECT_NAME", "hookimpl", "hookspec", *_MODULE
 
 
 def __getattr__(name: str) -> Any:
+    if name in {"hookimpl", "hookspec"}:  # not above: an unchanged build looks in here and calls no hook
+        import pluggy
+
+        globals().update(hookspec=pluggy.HookspecMarker(PROJECT_NAME), hookimpl=pluggy.HookimplMarker(PROJECT_NAME))
+        return globals()[name]
     try:
         module = _MODULE_OF[name]
     except KeyError:

@@ -18,6 +18,10 @@ def pattern_text(pattern: str) -> str:
 
 def match_pattern(pattern: str, name: str) -> re.Match[str] | None:
     """Match a name; the expression is compiled only where the plain ends of the pattern fit, as compiling hundreds is slow."""
-    if name.startswith(pattern.partition("{")[0]) and name.endswith(pattern.rpartition("}")[2]):
-        return re.match(pattern_text(pattern), name)
-    return None
+    start, end = _plain_ends(pattern)
+    return re.match(pattern_text(pattern), name) if name.startswith(start) and name.endswith(end) else None
+
+
+@cache
+def _plain_ends(pattern: str) -> tuple[str, str]:
+    return pattern.partition("{")[0], pattern.rpartition("}")[2]

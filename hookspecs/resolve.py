@@ -19,8 +19,8 @@ def plain(stack: Stack, service: str, value: Value | None, instance: int = 1) ->
 
     ``None`` where it is left out: the capability has no provider on this runtime, or the service is not in the stack.
     """
-    if value is None:
-        return None
+    if value is None or isinstance(value, str):
+        return value
     try:
         parts = _merged(_parts(stack, service, value, instance, 0))
     except _AbsentError:

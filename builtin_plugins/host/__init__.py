@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 @hookimpl
 def contribute_services(project: Project) -> Iterable[Service | Route]:
+    if not project.installed:
+        return ()
     from .service import contributions
 
     return contributions(project)
@@ -22,6 +24,8 @@ def contribute_services(project: Project) -> Iterable[Service | Route]:
 
 @hookimpl
 def render_config(project: Project, stack: Stack) -> Iterable[File]:
+    if not project.installed:
+        return ()
     from .service import files
 
     return files(project, stack)
@@ -36,6 +40,8 @@ def pre_deploy(project: Project, target: str, stack: Stack) -> Iterable[Finding]
 
 @hookimpl
 def migrate_schema(project: Project) -> Iterable[Migration]:
+    if not project.installed:
+        return ()
     from .schema import migrations
 
     return migrations(project)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from hookspecs.models.base import Model
-from hookspecs.models.installed import InstalledPlugin
 from hookspecs.models.settings import Settings
+
+if TYPE_CHECKING:
+    from hookspecs.models.installed import InstalledPlugin
+else:  # nself alone makes them, and most projects have none: their models, with the manifest's, would be built for nothing
+    InstalledPlugin = Any
 
 EnvironmentClass = Literal["dev", "staging", "prod"]
 

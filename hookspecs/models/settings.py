@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 from hookspecs.models.base import Model
@@ -94,4 +95,8 @@ class Settings(Model):
         return [int(groups[0]) for groups, _ in self.matching(pattern)]
 
     def _is_numbered(self, name: str) -> bool:
-        return any("{" in declared and match_pattern(declared, name) for declared in self.declared)
+        return any(match_pattern(pattern, name) for pattern in self._patterns)
+
+    @cached_property
+    def _patterns(self) -> tuple[str, ...]:
+        return tuple(declared for declared in self.declared if "{" in declared)

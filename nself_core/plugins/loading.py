@@ -116,7 +116,7 @@ class VerifyingFinder(MetaPathFinder):
         return os.path.isfile(path) if self._files is None else self._name(path) in self._files  # noqa: PTH113
 
     def _name(self, path: str) -> str:
-        return os.path.relpath(path, self._folder).replace(os.sep, "/")
+        return path.removeprefix(self._folder + os.sep).replace(os.sep, "/")
 
     def read(self, path: str) -> bytes:
         """The bytes of a file; ``ImportError`` where they are not those that were verified."""

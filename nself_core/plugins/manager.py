@@ -87,6 +87,10 @@ class PluginManager:
     @cached_property
     def installed(self) -> tuple[InstalledPlugin, ...]:
         """Those that take part and are not ours, with what it takes to run their code. Who has no valid manifest is left out."""
+        # a project's own file has nothing for the Host
+        others = [found for found in self._taking_part() if found.source not in {"core", "project"}]
+        if not others:
+            return ()
         from pydantic import ValidationError
 
         from hookspecs.models.installed import InstalledPlugin
@@ -94,9 +98,7 @@ class PluginManager:
         from nself_core.plugins.shared import own_environment
 
         made = []
-        for found in self._taking_part():
-            if found.source in {"core", "project"}:  # a project's own file has nothing for the Host
-                continue
+        for found in others:
             try:
                 whole = manifest(found)
             except ValidationError as error:

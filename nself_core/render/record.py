@@ -73,4 +73,4 @@ def _load(path: Path) -> dict[str, Any]:
 
 
 def _dump(document: Mapping[str, Any]) -> bytes:
-    return (json.dumps(document, indent=1, sort_keys=True) + "\n").encode()
+    return (json.dumps(document, sort_keys=True) + "\n").encode()  # no indent: json's C encoder has none

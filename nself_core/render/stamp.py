@@ -84,7 +84,12 @@ def environ_digest(environ: Mapping[str, str], names: Iterable[str]) -> str:
     """A hash of the process variables of these names, some of them with braces."""
     wanted = set(names)
     patterns = [name for name in wanted if "{" in name]
-    kept = {k: v for k, v in environ.items() if k in wanted or any(match_pattern(pattern, k) for pattern in patterns)}
+    starts = tuple(pattern.partition("{")[0] for pattern in patterns)
+    kept = {
+        name: value
+        for name, value in environ.items()
+        if name in wanted or (name.startswith(starts) and any(match_pattern(pattern, name) for pattern in patterns))
+    }
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
 
 

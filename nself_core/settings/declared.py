@@ -100,6 +100,8 @@ class Declarations:
         # the longest literal text first, so that the most particular pattern answers
         self._patterns.sort(key=lambda d: -len(re.sub(r"\{[A-Z]+\}", "", d.name)))
         self._spelling_patterns.sort(key=lambda s: -len(re.sub(r"\{[A-Z]+\}", "", s[0].name)))
+        numbered = [d.name for d in self._patterns] + [s.name for s, _ in self._spelling_patterns]
+        self._starts = tuple({name.partition("{")[0] for name in numbered})
         self._cache: dict[str, tuple[Meaning, ...]] = {}
 
     @classmethod
@@ -161,6 +163,8 @@ class Declarations:
         if spellings:
             for spelling, declared in spellings:
                 yield Meaning(declared.name, declared, spelling)
+            return
+        if not name.startswith(self._starts):  # most of a process's variables
             return
         for declared in self._patterns:
             match = match_pattern(declared.name, name)

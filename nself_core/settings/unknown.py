@@ -18,8 +18,10 @@ _CLOSE = 0.8
 def problem(entry: Entry, text: str, declarations: Declarations) -> Problem:
     """What to say of an unknown variable."""
     name = entry.spelling
-    near = nearest(name, declarations)
-    command = declarations.owner_elsewhere(name, prefixes=near is None)
+    command = declarations.owner_elsewhere(name, prefixes=False)
+    near = None if command else nearest(name, declarations)
+    if not command and near is None:
+        command = declarations.owner_elsewhere(name)
     if command:
         off = text.strip().lower() in FALSE and name.endswith("_ENABLED")
         plugin = command.split()[-1]
