@@ -30,6 +30,8 @@ class Offer(Model):
     """Where this runtime's rendered files go, relative to the project's root: ``""`` or a folder ending in ``/``."""
     missing: str = ""
     """``"package.module:function"``, called with a ``Service``: why it cannot run on this machine, ``""`` where it can."""
+    no_limits: str = ""
+    """Why services are not held to their ``limits``, empty where they are."""
     eject: str = ""
     """``"package.module:function"``, called with ``(project, stack, resolver, folder)``: write into an empty folder what runs the
     stack without nself, and return the names of what was made."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -114,6 +116,97 @@ def test_every_listing_speaks_json() -> None:
         and "--json" not in [spelling for param in command.params for spelling in param.opts]
     ]
     assert plain == []
+
+
+#: Every listing and what it must be given. Nothing runs in the project, and no registry is asked.
+LISTINGS = {
+    "status": [], "health": [], "urls": [], "doctor": [], "explain": ["services.postgres.ports"], "env list": [],
+    "env diff": ["dev", "staging"], "env validate": [], "config list": [], "config validate": [], "secrets list": [],
+    "config explain": ["POSTGRES_PORT"], "plugin list": [], "plugin status": [], "plugin outdated": [],
+    "plugin search": [], "plugin trust list": [], "plugin verify": [], "license status": [],
+    "runtime show": [], "version": [],
+}  # fmt: skip
+#: Those that know nothing before the stack runs: one line of why, exit code 1.
+NEED_A_STACK = {"health", "plugin migrate status"}
+#: Those whose exit code is an answer too.
+ANSWERS = {"doctor", "license status"}
+
+
+@pytest.fixture(scope="module")
+def built(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The original's demo project, built once."""
+    folder = tmp_path_factory.mktemp("built") / "demo"
+    shutil.copytree(shared / "fixtures" / "nself-demo", folder)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("NSELF_HOME", str(folder.parent / "home"))
+        patched.chdir(folder)
+        assert main(["build"]) == 0
+    return folder
+
+
+LEAVES = [path for path, command in every_command() if not isinstance(command, click.Group)]
+GROUPS = [path for path, command in every_command() if isinstance(command, click.Group)]
+
+
+def test_the_listings_are_all_known() -> None:
+    named = {*LISTINGS, *NEED_A_STACK}
+    words = {"list", "status", "health", "urls", "doctor", "show", "explain", "diff", "validate", "version", "outdated", "search"}
+    assert {" ".join(path) for path in LEAVES if path[0] in BY_WORD and path[-1] in words} <= named
+
+
+@pytest.mark.parametrize("listing", sorted({*LISTINGS, *NEED_A_STACK}))
+def test_the_json_of_a_listing_parses(
+    listing: str, built: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(built)
+    code = main([*listing.split(), *LISTINGS.get(listing, ()), "--json"])
+    out, err = capfd.readouterr()
+    assert "Traceback" not in err
+    if listing in NEED_A_STACK:
+        assert code == 1
+        assert json.loads(out) is not None if out else err.startswith("error: ")
+    else:
+        assert code == 0 or (code == 1 and listing in ANSWERS), err
+        json.loads(out)
+
+
+@pytest.mark.parametrize("where", ["an empty folder", "a built project"])
+@pytest.mark.parametrize("path", LEAVES, ids=" ".join)
+def test_wrong_arguments_are_wrong_usage(
+    path: tuple[str, ...],
+    where: str,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    folder = tmp_path if where == "an empty folder" else request.getfixturevalue("built")
+    monkeypatch.chdir(folder)
+    before = contents(folder)
+    command = dict(every_command())[path]
+    arguments = [param for param in command.params if isinstance(param, click.Argument)]
+    wrong = [["--no-such-option"], ["--json=maybe"]]
+    if any(argument.required for argument in arguments):
+        wrong.append([])
+    if all(argument.nargs == 1 for argument in arguments):
+        wrong.append(["one-too-many"] * (len(arguments) + 1))
+    for given in wrong:
+        assert main([*path, *given]) == 2, given
+        out, err = capfd.readouterr()
+        assert err.startswith("error: ") or "Usage: " in err, given
+        assert "Traceback" not in out + err
+    assert contents(folder) == before
+
+
+@pytest.mark.parametrize("path", [(), *GROUPS], ids=lambda path: " ".join(path) or "nself")
+def test_an_unknown_word_is_wrong_usage(
+    path: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main([*path, "no-such-word"]) == 2
+    out, err = capfd.readouterr()
+    assert "no-such-word" in err
+    assert "Traceback" not in out + err
 
 
 def test_words_for_the_same_thing_are_the_same_command() -> None:

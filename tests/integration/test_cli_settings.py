@@ -279,3 +279,11 @@ def test_limits_that_local_processes_do_not_keep_to_are_named(project: Nself) ->
     found = json.loads(project("doctor", "--json", check=False).stdout)
     told = [finding for finding in found["findings"] if finding["code"] == "native-limits"]
     assert len(told) == 1 and "hasura" in told[0]["message"] and "HASURA_MEMORY_LIMIT (.env:2)" in told[0]["where"]
+    status = {service["name"]: service for service in json.loads(project("status", "--json").stdout)["services"]}
+    assert status["hasura"]["limits"] == {"memory": 1 << 30, "cpus": None, "enforced": False}
+    assert status["postgres"]["limits"] is None
+    assert "limits that are set and not enforced, as local processes run without limits: hasura\n" in project("status").stdout
+    (project.folder / ".env").write_text("NSELF_RUNTIME=compose\nHASURA_MEMORY_LIMIT=1g\n")
+    status = {service["name"]: service for service in json.loads(project("status", "--json").stdout)["services"]}
+    assert status["hasura"]["limits"]["enforced"] is True
+    assert "not enforced" not in project("status").stdout

@@ -11,6 +11,8 @@ from hookspecs import hookimpl
 if TYPE_CHECKING:
     from hookspecs import Finding, Offer, Project, Stack
 
+NO_LIMITS = "local processes run without limits"
+
 
 @hookimpl
 def provide_runtime(project: Project | None) -> Offer:
@@ -29,6 +31,7 @@ def provide_runtime(project: Project | None) -> Offer:
         reason=reason or "local processes",
         load="builtin_plugins.runtimes.native.runtime:NativeRuntime",
         missing="builtin_plugins.runtimes.native.programs:missing",
+        no_limits=NO_LIMITS,
         addressing="loopback",
         prefix=".nself/native/conf/",
         priority=10,
@@ -45,7 +48,7 @@ def pre_deploy(project: Project, target: str, stack: Stack) -> Iterable[Finding]
             if "limits" in service.provenance and stack.why_unavailable(service.name) is None:
                 yield Finding(
                     level=Level.WARNING,
-                    message=f"the memory and CPU limits of {service.name} are not enforced: local processes run without limits",
+                    message=f"the memory and CPU limits of {service.name} are not enforced: {NO_LIMITS}",
                     where=str(service.provenance["limits"]),
                     remedy="the compose runtime enforces them; or limit the user or the machine",
                     code="native-limits",

@@ -112,6 +112,7 @@ def counts(states: list[ServiceState]) -> dict[str, int]:
 def _show(workspace: Workspace, runtime: str, states: list[ServiceState], *, as_json: bool, quiet: bool, usage: bool) -> None:
     summary = counts(states)
     now = datetime.now(UTC)
+    limits, loose = _limits(workspace, runtime), workspace.offer(runtime).no_limits
     if as_json:
         output.print_json(
             {
@@ -120,7 +121,7 @@ def _show(workspace: Workspace, runtime: str, states: list[ServiceState], *, as_
                 "runtime": runtime,
                 "timestamp": now.isoformat(timespec="seconds"),
                 "summary": summary,
-                "services": [_document(state, now) for state in states],
+                "services": [_document(state, now, limits.get(state.name), enforced=not loose) for state in states],
                 "plugins_allowed_unsigned": _allowed(workspace),
             }
         )
@@ -141,9 +142,18 @@ def _show(workspace: Workspace, runtime: str, states: list[ServiceState], *, as_
     gone = [s for s in states if s.status == "unavailable"]
     for state in gone:
         output.say(f"{state.name} cannot run on the {runtime} runtime: {state.reason}")
+    limited = sorted({s.name for s in states if s.name in limits and s.status != "unavailable"})
+    if loose and limited:
+        output.say(f"limits that are set and not enforced, as {loose}: {', '.join(limited)}")
     for name in _allowed(workspace):
         output.say(f"plugin {name} is unsigned; it runs because you allowed it")
     output.say(", ".join(f"{number} {word}" for word, number in summary.items() if number or word == "running"))
+
+
+def _limits(workspace: Workspace, runtime: str) -> dict[str, dict[str, Any]]:
+    """Service → the limits that settings gave it: bytes of memory, CPUs."""
+    services = workspace.stack(runtime).services
+    return {s.name: {"memory": s.limits.memory, "cpus": s.limits.cpus} for s in services if "limits" in s.provenance}
 
 
 def _allowed(workspace: Workspace) -> list[str]:
@@ -167,7 +177,7 @@ def _usage(state: ServiceState) -> tuple[str, str]:
     return size(state.memory), f"{state.cpu:.1f}%" if state.cpu is not None else "-"
 
 
-def _document(state: ServiceState, now: datetime) -> dict[str, Any]:
+def _document(state: ServiceState, now: datetime, limits: dict[str, Any] | None, *, enforced: bool) -> dict[str, Any]:
     up = int((now - state.started_at).total_seconds()) if state.started_at else None
     return {
         "name": state.name,
@@ -183,6 +193,7 @@ def _document(state: ServiceState, now: datetime) -> dict[str, Any]:
         "restarts": state.restarts,
         "memory": state.memory,
         "cpu": state.cpu,
+        "limits": limits and {**limits, "enforced": enforced},
     }
 
 

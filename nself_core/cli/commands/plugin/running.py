@@ -10,7 +10,7 @@ from nself_core.cli.commands.plugin.common import manager, name_argument, short
 @click.command(
     short_help="Run a plugin's command by the plugin's name.",
     epilog="\b\nExamples:\n  nself plugin run NAME COMMAND --help",
-    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+    context_settings={"allow_interspersed_args": False},
 )
 @name_argument
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
