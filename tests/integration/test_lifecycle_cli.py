@@ -37,7 +37,8 @@ def project(nself: Nself) -> Nself:
 @pytest.fixture
 def started(project: Nself) -> Iterator[Nself]:
     """The database of a project, running; stopped and removed with its data afterwards."""
-    project("start", DATABASE, "--runtime", "native")
+    begun = project("start", DATABASE, "--runtime", "native")
+    assert "Not built yet, so built first" in begun.stdout + begun.stderr
     yield project
     project("destroy", "--yes", check=False)
 
