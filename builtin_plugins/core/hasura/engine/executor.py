@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import OrderedDict
 from typing import Any
 
@@ -116,14 +115,8 @@ class Executor:
             if plan.simple is not None and plan.statement is not None:
                 statement = plan.statement
                 params = [getter(variables, session) for getter in statement.getters]
-                lease = await self.pool.acquire()
-                try:
+                async with self.pool.lease() as lease:
                     body = await lease.value(statement.sql, params)
-                except asyncio.CancelledError:
-                    lease.connection.terminate()
-                    raise
-                finally:
-                    self.pool.release(lease)
                 return plan.simple + (b"null" if body is None else body) + b"}}"
             if plan.direct is not None:
                 return await self._direct(plan, variables, session)

@@ -59,6 +59,24 @@ class Lease:
         return await statement.fetchval(*params)
 
 
+class Leased:
+    """A lease for the length of a `with` block; a connection whose work was cancelled is not used again."""
+
+    __slots__ = ("lease", "pool")
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+
+    async def __aenter__(self) -> Lease:
+        self.lease = await self.pool.acquire()
+        return self.lease
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None and issubclass(kind, asyncio.CancelledError):
+            self.lease.connection.terminate()
+        self.pool.release(self.lease)
+
+
 class Pool:
     """At most `size` connections, opened when needed; the most recently used is preferred."""
 
@@ -139,17 +157,9 @@ class Pool:
                 return
         self._free.append(lease)
 
-    @asynccontextmanager
-    async def lease(self) -> AsyncIterator[Lease]:
+    def lease(self) -> Leased:
         """Lease for the length of a `with` block."""
-        lease = await self.acquire()
-        try:
-            yield lease
-        except asyncio.CancelledError:
-            lease.connection.terminate()
-            raise
-        finally:
-            self.release(lease)
+        return Leased(self)
 
     @asynccontextmanager
     async def transaction(self, isolation: str | None = None) -> AsyncIterator[Lease]:
