@@ -61,6 +61,44 @@ def test_killed_in_the_middle_of_every_kind_of_delivery(engine: Engine, hook: Ho
     call(engine, "delete_cron_trigger", name="cron")
 
 
+def test_what_was_delivered_can_be_read(engine: Engine, hook: Hook) -> None:
+    call(engine, "pg_create_event_trigger", name="told", webhook=hook.url, **TRIGGER)
+    engine.ask('mutation { insert_author_one(object: {name: "Kim"}) { id } }')
+    hook.wait(1)
+    until(lambda: call(engine, "pg_get_event_logs", name="told", status="processed"))
+    (event,) = call(engine, "pg_get_event_logs", name="told")
+    assert event["payload"]["data"]["new"]["name"] == "Kim"
+    assert call(engine, "pg_get_event_logs", name="told", status="pending") == []
+    (invoked,) = call(engine, "pg_get_event_invocation_logs", name="told", limit=5)
+    assert (invoked["event_id"], invoked["status"]) == (event["id"], 200)
+    call(engine, "pg_delete_event_trigger", name="told")
+
+    moment = {"webhook": hook.url, "schedule_at": "2020-01-01T00:00:00Z", "payload": {"told": 1}, "comment": "told"}
+    made = call(engine, "create_scheduled_event", **moment, retry_conf={"tolerance_seconds": 10**9})["event_id"]
+    hook.wait(2)
+    until(
+        lambda: any(e["id"] == made for e in call(engine, "get_scheduled_events", type="one_off", status="delivered")["events"])
+    )
+    invoked = call(engine, "get_scheduled_event_invocations", type="one_off", event_id=made, get_rows_count=True)
+    assert (invoked["count"], [i["status"] for i in invoked["invocations"]]) == (1, [200])
+
+    call(engine, "create_cron_trigger", name="seldom", webhook=hook.url, schedule="0 0 1 1 *", include_in_metadata=True)
+    assert "seldom" in {trigger["name"] for trigger in call(engine, "get_cron_triggers")["cron_triggers"]}
+    asked = {"type": "cron", "trigger_name": "seldom", "status": ["scheduled"], "limit": 2, "get_rows_count": True}
+    until(lambda: call(engine, "get_scheduled_events", **asked)["count"] > 10)
+    planned = call(engine, "get_scheduled_events", **asked)["events"]
+    assert [event["scheduled_time"][4:10] for event in planned] == ["-01-01", "-01-01"]
+    assert call(engine, "get_scheduled_event_invocations", type="cron", trigger_name="seldom") == {"invocations": []}
+    call(engine, "delete_cron_trigger", name="seldom")
+    for kind, args in (
+        ("pg_get_event_logs", {"name": "nothing"}),
+        ("get_scheduled_events", {"type": "never"}),
+        ("get_scheduled_events", {"type": "one_off", "limit": -1}),
+        ("get_scheduled_events", {"type": "cron"}),
+    ):
+        assert engine.meta(kind, args).json()["code"] in ("not-exists", "parse-failed")
+
+
 def test_a_slow_webhook_holds_up_no_other(engine: Engine, hook: Hook) -> None:
     slow = Hook()
     slow.hold = threading.Event()

@@ -10,6 +10,7 @@ from ..auth.session import Session
 from ..config import Config
 from ..errors import DatabaseDown, EngineError
 from ..logs import Logger
+from ..metadata import deliveries as _deliveries  # noqa: F401 - registers its commands
 from ..metadata import events_api as _events_api  # noqa: F401 - registers its commands
 from ..metadata import rows as _rows  # noqa: F401 - registers the commands on rows
 from ..metadata import run_sql as _run_sql  # noqa: F401 - registers run_sql
