@@ -1,6 +1,6 @@
 """One run on one database with one load tool (wrk): the engine, PostGraphile, a hand-written peer, and pgbench with the same SQL.
 
-    python -m benchmarks.graphql.run [--database URL] [--seconds 5] [--rounds 3] [--connections 16] [--json]
+    python -m benchmarks.graphql.run [--database URL] [--seconds 5] [--rounds 3] [--work NAME] [--connections 16] [--json]
 
 Without a database a scratch cluster is started. A database that is given has its public schema WIPED. Needs wrk and pgbench;
 PostGraphile is installed by npm into a temporary folder, and left out by name where that cannot be done.
@@ -28,7 +28,7 @@ def body(text: str, variables: dict[str, object]) -> bytes:
 
 
 def measure(database: str, options: argparse.Namespace) -> dict[str, dict[str, Figures]]:
-    """Work → who → figures. The peers of one work take turns, so that they meet the same machine."""
+    """Work → who → figures. The peers of one work take turns, in another order each time, so that they meet the same machine."""
     fill(database)
     ports = {name: free_port() for name in ("engine", "hand-written", "postgraphile")}
     run = {"seconds": options.seconds, "connections": options.connections}
@@ -57,6 +57,8 @@ def measure(database: str, options: argparse.Namespace) -> dict[str, dict[str, F
             server = stack.enter_context(serving(command, env, ports["postgraphile"], Path(options.peer_folder)))
             servers["postgraphile"] = server
         for name, asked in WORK.items():
+            if options.work not in (None, name):
+                continue
             sql, params = compiled[name]
             calls = {
                 "engine": ("/v1/graphql", body(*asked)),
@@ -68,9 +70,12 @@ def measure(database: str, options: argparse.Namespace) -> dict[str, dict[str, F
             for who, (url, sent) in places.items():
                 wrk(url, sent, servers[who], 1, options.connections)
             taken: dict[str, list[Figures]] = {}
+            order = list(places)
             for _ in range(options.rounds):
-                for who, (url, sent) in places.items():
+                for who in order:
+                    url, sent = places[who]
                     taken.setdefault(who, []).append(wrk(url, sent, servers[who], **run))
+                order.append(order.pop(0))
                 taken.setdefault("pgbench", []).append(pgbench(database, sql, params, **run))
             found[name] = {who: middle(figures) for who, figures in taken.items()}
     return found
@@ -91,6 +96,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--database", help="a scratch database whose public schema is wiped")
     parser.add_argument("--seconds", type=int, default=5)
+    parser.add_argument("--work", choices=list(WORK), help="this one alone")
     parser.add_argument("--rounds", type=int, default=3, help="turns each takes; the median is shown")
     parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--peer-folder", default=str(postgraphile.FOLDER), help="where PostGraphile is installed")
