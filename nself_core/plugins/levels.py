@@ -173,7 +173,7 @@ def _settings(plugin: _Plugin) -> dict[str, str]:
 
 def _installs(plugin: _Plugin, stack: PluginStack) -> None:
     stack.cli("build")
-    stack.cli("start", "--runtime", "native", timeout=600)
+    stack.cli("start", "--runtime", "native", "--timeout", "500", timeout=600)  # how fast it is, is no question here
 
 
 def _verifies(plugin: _Plugin, stack: PluginStack) -> None:

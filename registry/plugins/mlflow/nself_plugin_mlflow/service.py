@@ -77,7 +77,7 @@ def _service(project: Project) -> Service:
         ports=(Port.of(settings, "MLFLOW_PORT", _CONTAINER_PORT),),
         provides={},
         needs=(Need(capability="sql"), Need(capability="s3", required=False)),
-        probe=HttpProbe(path="/health", tool="python", start_period=120, interval=5, retries=12),
+        probe=HttpProbe(path="/health", tool="python", start_period=300, interval=5, retries=12),
         mounts=(Mount(kind="volume", source=VOLUME, target="/mlflow/artifacts"),),
         limits=Limits(memory=2 << 30, pids=256),
         security=Security(tmpfs=("/tmp",)),  # noqa: S108  in its container

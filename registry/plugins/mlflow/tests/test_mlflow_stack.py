@@ -20,7 +20,8 @@ def nself_settings() -> dict[str, str]:
     asked = [sys.executable, "-m", "pip", "install", "--dry-run", "--no-deps", "--ignore-installed", "-q", "mlflow>=3.5,<4"]
     if subprocess.run(asked, capture_output=True, check=False).returncode:
         pytest.skip("mlflow cannot be had: the package index does not answer")
-    return {"MLFLOW_TRACKING_PASSWORD": PASSWORD}
+    # its first start makes some fifty tables, which takes minutes where the machine has other work
+    return {"MLFLOW_TRACKING_PASSWORD": PASSWORD, "NSELF_HEALTH_CHECK_TIMEOUT": "600"}
 
 
 @pytest.fixture(scope="module")
