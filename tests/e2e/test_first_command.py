@@ -22,8 +22,11 @@ from tests.native_project import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = "python3 dev.py demo"
-#: What pip has fetched before, taken while the home is still the real one, so that nothing is fetched twice.
-PIP_CACHE = os.environ.get("PIP_CACHE_DIR", str(Path.home() / ".cache" / "pip"))
+#: What pip and npm have fetched before, found while the home is still the real one, so that nothing is fetched twice.
+CACHES = {
+    "PIP_CACHE_DIR": os.environ.get("PIP_CACHE_DIR", str(Path.home() / ".cache" / "pip")),
+    "NPM_CONFIG_CACHE": os.environ.get("NPM_CONFIG_CACHE", str(Path.home() / ".npm")),
+}
 NOT_CLONED = shutil.ignore_patterns(".git", ".venv", "__pycache__", "*.egg-info", "node_modules", "demo", ".*_cache")
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -36,6 +39,7 @@ def ports_of_its_own() -> dict[str, str]:
     names = [name for name, it in declared.items() if name.endswith("_PORT") and it.get("type") == "port" and "{" not in name]
     elsewhere = {"SMTP_PORT"}  # of somebody's mail server
     ours = [name for name in names if declared[name].get("default") and name not in elsewhere]
+    ours += [f"CS_{number}_PORT" for number in range(1, 5)]  # the demo's own services
     return dict(zip(ours, map(str, free_ports(len(ours))), strict=True))
 
 
@@ -62,8 +66,9 @@ def test_it_ends_with_a_healthy_stack_and_again_is_harmless(clone: Path, tmp_pat
     home = tmp_path / "empty-home"
     home.mkdir()
     python = Path(sys._base_executable).parent  # type: ignore[attr-defined]
-    pip = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_"))} | {"PIP_CACHE_DIR": PIP_CACHE}
-    environ = {"PATH": f"{python}:{os.environ['PATH']}", "HOME": str(home), **pip, **ports_of_its_own()}
+    # the way to the package indexes (certificates, proxies) is the machine's; nothing else of who runs the tests is
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("NSELF_", "XDG_", "VIRTUAL_ENV", "PYTHON"))}
+    environ = {**kept, **CACHES, "PATH": f"{python}:{os.environ['PATH']}", "HOME": str(home), **ports_of_its_own()}
 
     told = shell(COMMAND, clone, environ)
     urls = re.findall(r"https?://\S+", told)
