@@ -129,7 +129,8 @@ def demo() -> int:
         DEMO.mkdir(exist_ok=True)
         run(nself, "init", "--demo", "--name", "demo-app", "--yes", cwd=DEMO)
     run(nself, "build", cwd=DEMO)
-    return run(nself, "start", "--runtime", "native", cwd=DEMO, check=False)
+    # the first start installs and compiles what the demo's own services need: minutes on a small or busy machine
+    return run(nself, "start", "--runtime", "native", "--timeout", "600", cwd=DEMO, check=False)
 
 
 def test(fast: bool, docker: bool, rest: list[str]) -> int:
