@@ -29,7 +29,7 @@ CACHES = {
 }
 NOT_CLONED = shutil.ignore_patterns(".git", ".venv", "__pycache__", "*.egg-info", "node_modules", "demo", ".*_cache")
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
 def ports_of_its_own() -> dict[str, str]:
