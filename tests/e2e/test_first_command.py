@@ -27,7 +27,9 @@ CACHES = {
     "PIP_CACHE_DIR": os.environ.get("PIP_CACHE_DIR", str(Path.home() / ".cache" / "pip")),
     "NPM_CONFIG_CACHE": os.environ.get("NPM_CONFIG_CACHE", str(Path.home() / ".npm")),
 }
-NOT_CLONED = shutil.ignore_patterns(".git", ".venv", "__pycache__", "*.egg-info", "node_modules", "demo", ".*_cache")
+#: What git does not track: at the top, and anywhere.
+NOT_CLONED_TOP = {".git", ".venv", "demo", "build", "dist"}
+NOT_CLONED = shutil.ignore_patterns("__pycache__", "*.egg-info", "node_modules", ".*_cache")
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
@@ -46,7 +48,9 @@ def ports_of_its_own() -> dict[str, str]:
 @pytest.fixture
 def clone(tmp_path: Path) -> Iterator[Path]:
     place = tmp_path / "nself"
-    shutil.copytree(ROOT, place, ignore=NOT_CLONED)
+    shutil.copytree(
+        ROOT, place, ignore=lambda where, names: NOT_CLONED(where, names) | (NOT_CLONED_TOP if where == str(ROOT) else set())
+    )
     yield place
     if (place / "demo").is_dir():
         subprocess.run([place / ".venv/bin/nself", "destroy", "--yes"], cwd=place / "demo", capture_output=True, check=False)
