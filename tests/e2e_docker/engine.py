@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 #: What an engine of our own and its images are made with.
-PACKAGES = ("docker.io", "docker-compose", "debootstrap", "iptables")
+PACKAGES = ("docker.io", "docker-compose", "mmdebstrap", "iptables")
 #: Debian 13, the first release whose package is Compose v2.
 NEXT_RELEASE = "trixie"
 _PATIENCE = 60
