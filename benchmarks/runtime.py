@@ -4,8 +4,9 @@
 
 A Docker Engine must answer, with the images of ``python -m tests.e2e_docker.images``. The stack is the core with a cache, on
 the stand-ins. Both sides start the very same file, each from nothing (no containers, no volumes), in turns; then both list what
-runs. Goals: ``start`` within 1.1 times, ``status`` within 3 times. Compose v1 has no ``--wait``: it is then asked for the health
-until all are healthy, as a script would.
+runs. Goals: ``start`` within 1.1 times, ``status`` within 3 times. ``NSELF_TEST_COMPOSE_V2`` names a Compose v2 that is not
+installed (``tests.e2e_docker.engine.compose_v2``). Compose v1 has no ``--wait``: it is then asked for the health until all are
+healthy, as a script would.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from builtin_plugins.runtimes.compose import binaries
 from tests.e2e_docker import images
+from tests.installed import build_wheel, copy_of_checkout, install
 from tests.native_project import free_ports
 
 NAME = "bench-runtime"
@@ -31,7 +33,7 @@ PORTS = ("POSTGRES_PORT", "HASURA_PORT", "AUTH_PORT", "REDIS_PORT", "NGINX_PORT"
 
 
 def nself(folder: Path, *arguments: str) -> float:
-    return timed(folder, str(Path(sys.executable).parent / "nself"), *arguments)
+    return timed(folder, str(folder.parent / "installed" / "bin" / "nself"), *arguments)
 
 
 def timed(folder: Path, *argv: str) -> float:
@@ -65,11 +67,18 @@ def unhealthy() -> list[str]:
 
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
+    place = Path(tempfile.mkdtemp(prefix="nself-bench-"))
+    folder, home = place / "project", place / "home"
+    folder.mkdir()
+    (home / ".docker" / "cli-plugins").mkdir(parents=True)
+    # as users have it: an editable install takes twice as long to begin
+    install(place / "installed", build_wheel(copy_of_checkout(place / "checkout"), place))
+    os.environ |= {"NSELF_HOME": str(home), "HOME": str(home)}
+    if given := os.environ.get("NSELF_TEST_COMPOSE_V2"):
+        (home / ".docker" / "cli-plugins" / "docker-compose").symlink_to(given)
     found = binaries.find()
     if found is None:
         raise SystemExit("there is no Docker Compose")
-    folder = Path(tempfile.mkdtemp(prefix="nself-bench-"))
-    os.environ["NSELF_HOME"] = str(folder / "home")
     settings = dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True)) | images.settings() | {"REDIS_ENABLED": "true"}
     (folder / ".env").write_text(f"ENV=dev\nPROJECT_NAME={NAME}\n")
     (folder / ".env.dev").write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
@@ -79,6 +88,7 @@ def main() -> None:
         for _ in range(rounds):
             theirs.append(compose_up(folder, found.path, wait=not found.is_v1))
             ours.append(nself(folder, "start", "--runtime", "compose"))
+            print(f"a round: {theirs[-1]:.2f} s and {ours[-1]:.2f} s", flush=True)
             for _ in range(7):
                 listed.append(timed(folder, "docker", "ps"))
                 status.append(nself(folder, "status"))
@@ -89,7 +99,7 @@ def main() -> None:
         subprocess.run(
             [found.path, "-p", NAME, "-f", "docker-compose.yml", "down", "-v"], cwd=folder, capture_output=True, check=False
         )
-        shutil.rmtree(folder)
+        shutil.rmtree(place)
 
 
 def tell(peer: str, theirs: list[float], name: str, ours: list[float], goal: float) -> None:

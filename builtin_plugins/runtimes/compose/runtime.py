@@ -123,8 +123,7 @@ class Compose:
                 continue
             free = [s.name for s in chosen if not s.needs and not s.one_shot]
             self._up(["up", "-d", *dict.fromkeys([service.name, *free])], [service], deadline, progress)
-            found = self._wait([service], deadline, progress)
-            if any(state.health != "healthy" for state in found):
+            if not self._answers(service, deadline, progress):
                 return
             for plugin, migration in self._migrator(service).apply():
                 progress(service.name, "healthy", f"applied {plugin} {migration}")
@@ -158,9 +157,9 @@ class Compose:
             raise UserError(f"{service} does not run", remedy=f"nself start {service}", code="not-started")
         return ContainerAccess(self.engine, found, self.values)
 
-    def _read(self, chosen: Iterable[Service]) -> list[ServiceState]:
+    def _read(self, chosen: Iterable[Service], *, probe: bool = False) -> list[ServiceState]:
         names = {service.name for service in chosen}
-        return [state for state in read_states(self.stack, self.engine) if state.name in names]
+        return [s for s in read_states(self.stack, self.engine, probe=probe, only=names) if s.name in names]
 
     def _report(self, found: Iterable[ServiceState], progress: Progress) -> None:
         for state in found:
@@ -168,19 +167,36 @@ class Compose:
             word = state.health if state.status == "running" and state.health != "none" else state.status
             progress(shown, "waiting" if word == "stopped" else word, state.reason if word in {"failed", "unhealthy"} else "")
 
+    def _answers(self, service: Service, deadline: float, progress: Progress) -> bool:
+        """Wait until each copy of a service passes its health check, asked now: the engine asks at intervals of seconds only."""
+        while True:
+            found = self._read([service])
+            asked = self._read([service], probe=True) if self._unsettled(found) else found
+            self._report(asked if all(s.health == "healthy" for s in asked) else found, progress)
+            if asked and all(state.health == "healthy" for state in asked):
+                return True
+            if self._given_up(found, deadline):
+                return False
+            time.sleep(_POLL)
+
     def _wait(self, chosen: Sequence[Service], deadline: float, progress: Progress) -> list[ServiceState]:
         """Until each is healthy, done, or given up."""
         while True:
             found = self._read(chosen)
             self._report(found, progress)
-            waiting = [
-                s for s in found if s.status == "starting" or s.health in {"starting", "unhealthy"} or _yet_to_end(self, s)
-            ]
-            if not waiting or time.monotonic() > deadline:
+            if self._given_up(found, deadline):
                 return found
-            if all(s.health == "unhealthy" and self._own_check(s) for s in waiting):
-                return found  # its own check failed as often as it may: the engine has given it up
             time.sleep(_POLL)
+
+    def _unsettled(self, found: Sequence[ServiceState]) -> list[ServiceState]:
+        return [s for s in found if s.status == "starting" or s.health in {"starting", "unhealthy"} or _yet_to_end(self, s)]
+
+    def _given_up(self, found: Sequence[ServiceState], deadline: float) -> bool:
+        """Whether there is nothing left to wait for: all is settled, time is up, or the engine gave up what is not healthy."""
+        waiting = self._unsettled(found)
+        # a check of its own that failed as often as it may
+        failed = all(state.health == "unhealthy" and self._own_check(state) for state in waiting)
+        return failed or time.monotonic() > deadline
 
     def _own_check(self, state: ServiceState) -> bool:
         service = self.stack.find(state.name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import socket
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -21,9 +21,14 @@ _SAMPLE = 0.1
 """Seconds between the two readings of the processor's clock."""
 
 
-def states(stack: Stack, engine: Engine, *, usage: bool = False, probe: bool = False) -> list[ServiceState]:
-    """Every service, in the Stack's order, one entry for each copy. ``probe`` runs the health checks now."""
-    listed = engine.containers()
+def states(
+    stack: Stack, engine: Engine, *, usage: bool = False, probe: bool = False, only: Container[str] | None = None
+) -> list[ServiceState]:
+    """Every service, in the Stack's order, one entry for each copy. ``probe`` runs the health checks now.
+
+    ``only``: the services whose containers are looked at; the others look stopped.
+    """
+    listed = [c for c in engine.containers() if only is None or c["Labels"].get(labels.SERVICE) in only]
     with ThreadPoolExecutor(8) as pool:
         full = {c["Id"]: d for c, d in zip(listed, pool.map(lambda c: engine.inspect(c["Id"]), listed), strict=True) if d}
         by_service: dict[str, list[ServiceState]] = {}
