@@ -24,6 +24,10 @@ WITHOUT_IMAGE = {
     "NSELF_ADMIN_ENABLED": "false", "MINIO_ENABLED": "false", "FUNCTIONS_ENABLED": "false", "MLFLOW_ENABLED": "false",
     "MAILPIT_ENABLED": "false", "MEILISEARCH_ENABLED": "false", "CS_3": "",
 }  # fmt: skip
+#: Modules whose tests share the demo's stack.
+ON_THE_DEMO = {"test_hardening", "test_reload", "test_stack"}
+#: In the fixture only staging and prod have one.
+LIMITS = {"CS_2_CPU": "0.5"}
 #: Given as free ones, so that a developer's own project may run beside the tests.
 PORTS = (
     "POSTGRES_PORT",
@@ -46,6 +50,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if str(item.path).startswith(here):
             item.add_marker(pytest.mark.slow)
             item.add_marker(pytest.mark.docker)
+            # those of one stack run in one process, in order; the others beside it
+            stem = item.path.stem
+            item.add_marker(pytest.mark.xdist_group("demo" if stem in ON_THE_DEMO else stem))
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +60,7 @@ def docker_host() -> str:
     """The engine, with the images in it."""
     found = engine.present()
     if not found:
-        pytest.skip(f"{engine.why_not() or 'no Docker Engine answers'}; `python3 dev.py test --docker` starts one where it may")
+        pytest.skip(f"{engine.why_not() or 'no Docker Engine answers'}; `python3 dev.py test` starts one where it may")
     os.environ["DOCKER_HOST"] = found
     images.build_all()
     return found
@@ -112,10 +119,10 @@ def docker(*arguments: str, check: bool = True, stdin: str | None = None) -> str
     return done.stdout
 
 
-def on_stand_ins(name: str, folder: Path, home: Path, *, compose: str = "", **more: str) -> Project:
+def on_stand_ins(name: str, folder: Path, home: Path, *, compose: str = "", init: bool = False, **more: str) -> Project:
     """A project whose images are the stand-ins; custom services are built on the stand-in bases.
 
-    ``compose``: ``v1`` or ``v2``, where none is named v2 if there is one.
+    ``compose``: ``v1`` or ``v2``, where none is named v2 if there is one. ``init``: made by ``nself init``.
     """
     found = compose_binary(compose) if compose else os.environ.get("NSELF_TEST_COMPOSE_V2")
     if found:
@@ -124,8 +131,11 @@ def on_stand_ins(name: str, folder: Path, home: Path, *, compose: str = "", **mo
         (plugins / "docker-compose").symlink_to(found)
     _remove_leftovers(name)
     project = Project(folder, {"NSELF_HOME": str(home), "HOME": str(home)})
-    (folder / ".env").write_text(f"ENV=dev\nPROJECT_NAME={name}\n")
-    project.settings_file.touch(mode=0o600)
+    if init:
+        project("init", "--name", name, "--yes")
+    else:
+        (folder / ".env").write_text(f"ENV=dev\nPROJECT_NAME={name}\n")
+        project.settings_file.touch(mode=0o600)
     # A machine that does much else is no fault of the stack's.
     project.set(**images.settings(), NSELF_HEALTH_CHECK_TIMEOUT="400", **more)
     project("build")
@@ -159,7 +169,7 @@ def demo(docker_host: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         shutil.copy(file, folder / file.name)
         (folder / file.name).chmod(0o600)
     ports = dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True))
-    project = on_stand_ins("demo-e2e", folder, tmp_path_factory.mktemp("home"), **WITHOUT_IMAGE, **ports)
+    project = on_stand_ins("demo-e2e", folder, tmp_path_factory.mktemp("home"), **WITHOUT_IMAGE, **LIMITS, **ports)
     project.events = folder.parent / "events.jsonl"
     # Listened to from the start: the engine remembers only the last few hundred events, each health check among them.
     with project.events.open("w") as written:

@@ -24,10 +24,8 @@ def project(docker_host: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
     names = ("POSTGRES_PORT", "HASURA_PORT", "AUTH_PORT", "NGINX_PORT", "NGINX_SSL_PORT")
     ports = dict(zip(names, map(str, free_ports(len(names))), strict=True))
     home = tmp_path_factory.mktemp("home")
-    made = on_stand_ins(
-        "eject-e2e", tmp_path_factory.mktemp("project"), home, POSTGRES_EXTENSIONS="pg_trgm,vector", CS_1="api:fastapi", **ports
-    )
-    yield made
+    settings = {"POSTGRES_EXTENSIONS": "pg_trgm,vector", "CS_1": "api:fastapi"}
+    yield on_stand_ins("eject-e2e", tmp_path_factory.mktemp("project"), home, init=True, **settings, **ports)
 
 
 @pytest.fixture(params=["v1", "v2"])
