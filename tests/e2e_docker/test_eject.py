@@ -28,7 +28,7 @@ def project(docker_host: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
     yield on_stand_ins("eject-e2e", tmp_path_factory.mktemp("project"), home, init=True, **settings, **ports)
 
 
-@pytest.fixture(params=["v1", "v2"])
+@pytest.fixture(params=["v2", "v1"])
 def compose(request: pytest.FixtureRequest, project: Project, tmp_path: Path) -> Iterator[tuple[Path, str]]:
     """The ejected folder, somewhere else than the project; and the program."""
     program = compose_binary(request.param)

@@ -17,7 +17,7 @@ import pytest
 from builtin_plugins.runtimes.compose import endpoint
 from builtin_plugins.runtimes.compose.engine import Engine
 from builtin_plugins.runtimes.compose.runtime import Compose
-from hookspecs import HttpProbe, Image, Join, Limits, Mount, Need, Port, Secret, Service, ServiceState, UserError
+from hookspecs import Build, HttpProbe, Image, Join, Limits, Mount, Need, Port, Secret, Service, ServiceState, UserError
 from nself_core.stack.resolver import ValueResolver
 from tests.unit.compose.stacks import compose_binary, project, stack, write
 
@@ -188,6 +188,26 @@ def test_logs_and_exec(run: Run, capfd: pytest.CaptureFixture[str]) -> None:
     assert (done.returncode, done.stdout) == (0, "piped\n")
     with pytest.raises(UserError, match="helper does not run"):
         runtime.exec("helper", ["/bin/ls"], tty=False, user=None, env={})
+
+
+def test_an_image_is_built_and_again_where_its_source_changed(run: Run) -> None:
+    source = run.project.root / "made"
+    source.mkdir()
+    (source / "Dockerfile").write_text(f"FROM {IMAGE}\nCOPY word /word\n")
+    command = ("/bin/sh", "-c", "cat /word; exec sleep 600")
+    service = Service(name="made", build=Build(context="made"), command=command, stop_grace=1)
+    runtime = run.runtime(service)
+    images = set()
+    for word in ("one", "one", "two"):
+        (source / "word").write_text(f"{word}\n")
+        assert run.start(runtime)["made"].status == "running"
+        assert [line.text for line in runtime.logs(["made"], follow=False, tail=1, since=None)] == [word]
+        images.add(runtime.engine.of_service("made")[0]["ImageID"])
+    assert len(images) == 2
+    assert [state for _, state, _ in run.seen].count("building") == 2
+    runtime.destroy(data=True, progress=run.progress)
+    for image in images:
+        runtime.engine.ask("DELETE", f"/images/{image}", force=True)
 
 
 def test_copies_and_a_probe_from_outside(run: Run) -> None:
