@@ -44,6 +44,7 @@ PORTS = (
 NOT_STARTED = {"grafana", "loki", "promtail", "tempo", "cadvisor"}
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = str(Path(__file__).parent)
     for item in items:

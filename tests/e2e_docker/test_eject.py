@@ -21,7 +21,7 @@ pytestmark = pytest.mark.timeout(600)
 
 @pytest.fixture(scope="module")
 def project(docker_host: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    names = ("POSTGRES_PORT", "HASURA_PORT", "AUTH_PORT", "NGINX_PORT", "NGINX_SSL_PORT")
+    names = ("POSTGRES_PORT", "HASURA_PORT", "AUTH_PORT", "NGINX_PORT", "NGINX_SSL_PORT", "CS_1_PORT")
     ports = dict(zip(names, map(str, free_ports(len(names))), strict=True))
     home = tmp_path_factory.mktemp("home")
     settings = {"POSTGRES_EXTENSIONS": "pg_trgm,vector", "CS_1": "api:fastapi"}
