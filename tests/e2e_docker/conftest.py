@@ -44,16 +44,13 @@ PORTS = (
 NOT_STARTED = {"grafana", "loki", "promtail", "tempo", "cadvisor"}
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    here = str(Path(__file__).parent)
-    for item in items:
-        if str(item.path).startswith(here):
-            item.add_marker(pytest.mark.slow)
-            item.add_marker(pytest.mark.docker)
-            # those of one stack run in one process, in order; the others beside it
-            stem = item.path.stem
-            item.add_marker(pytest.mark.xdist_group("demo" if stem in ON_THE_DEMO else stem))
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Marked as soon as it is found: xdist reads the groups before any hook that changes the list of tests."""
+    item.add_marker(pytest.mark.slow)
+    item.add_marker(pytest.mark.docker)
+    # those of one stack run in one process, in order; the others beside it
+    stem = item.path.stem
+    item.add_marker(pytest.mark.xdist_group("demo" if stem in ON_THE_DEMO else stem))
 
 
 @pytest.fixture(scope="session")
