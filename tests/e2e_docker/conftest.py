@@ -24,8 +24,6 @@ WITHOUT_IMAGE = {
     "NSELF_ADMIN_ENABLED": "false", "MINIO_ENABLED": "false", "FUNCTIONS_ENABLED": "false", "MLFLOW_ENABLED": "false",
     "MAILPIT_ENABLED": "false", "MEILISEARCH_ENABLED": "false", "CS_3": "",
 }  # fmt: skip
-#: Modules whose tests share the demo's stack.
-ON_THE_DEMO = {"test_hardening", "test_reload", "test_stack"}
 #: In the fixture only staging and prod have one.
 LIMITS = {"CS_2_CPU": "0.5"}
 #: Given as free ones, so that a developer's own project may run beside the tests.
@@ -44,13 +42,12 @@ PORTS = (
 NOT_STARTED = {"grafana", "loki", "promtail", "tempo", "cadvisor"}
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Marked as soon as it is found: xdist reads the groups before any hook that changes the list of tests."""
-    item.add_marker(pytest.mark.slow)
-    item.add_marker(pytest.mark.docker)
-    # those of one stack run in one process, in order; the others beside it
-    stem = item.path.stem
-    item.add_marker(pytest.mark.xdist_group("demo" if stem in ON_THE_DEMO else stem))
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = str(Path(__file__).parent)
+    for item in items:
+        if str(item.path).startswith(here):
+            item.add_marker(pytest.mark.slow)
+            item.add_marker(pytest.mark.docker)
 
 
 @pytest.fixture(scope="session")
@@ -58,7 +55,7 @@ def docker_host() -> str:
     """The engine, with the images in it."""
     found = engine.present()
     if not found:
-        pytest.skip(f"{engine.why_not() or 'no Docker Engine answers'}; `python3 dev.py test` starts one where it may")
+        pytest.skip(f"{engine.why_not() or 'no Docker Engine answers'}; `python3 dev.py test --docker` starts one where it may")
     os.environ["DOCKER_HOST"] = found
     images.build_all()
     return found

@@ -21,7 +21,7 @@ from hookspecs import Build, HttpProbe, Image, Join, Limits, Mount, Need, Port, 
 from nself_core.stack.resolver import ValueResolver
 from tests.unit.compose.stacks import compose_binary, project, stack, write
 
-pytestmark = [pytest.mark.slow, pytest.mark.docker, pytest.mark.xdist_group("compose_engine")]
+pytestmark = [pytest.mark.slow, pytest.mark.docker]
 
 IMAGE = "nself-test/busybox:2"
 #: The static busybox has a wget that crashes where the C library's name services are missing, so the image brings a small one.
