@@ -152,10 +152,14 @@ def test(fast: bool, docker: bool, rest: list[str]) -> int:
 
 
 def run_slow(rest: list[str]) -> int:
-    """The tests that start services. A module that failed is run once more, alone: what a busy machine upset passes then."""
+    """The tests that start services, two modules at a time: they wait more than they work.
+
+    A module that failed is run once more, alone: what a busy machine upset passes then.
+    """
     with tempfile.TemporaryDirectory() as place:
         report = Path(place) / "slow.xml"
-        code = run(*PYTEST, "-m", "slow and not docker", "-ra", f"--junitxml={report}", *rest, check=False)
+        pair = ("-n", "2", "--dist", "loadfile")
+        code = run(*PYTEST, "-m", "slow and not docker", *pair, "-ra", f"--junitxml={report}", *rest, check=False)
         failed = failed_modules(report) if code == 1 else []
     if not 0 < len(failed) <= MOST_AGAIN:
         return code
