@@ -84,5 +84,10 @@ def password(*, from_stdin: bool, minimum: int) -> str:
 
 
 def read_text(source: str) -> str:
-    """A file, or standard input for ``-``."""
-    return sys.stdin.read() if source == "-" else Path(source).read_text("utf-8")
+    """A file, or standard input for ``-``; ``UserError`` where it is not UTF-8."""
+    raw = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise UserError(f"line {line}: it is not UTF-8", where=source, remedy="save it as UTF-8", code="text") from None

@@ -279,6 +279,7 @@ async def test_rate_limits_of_each_group(start, group: str, path: str, body: dic
     harness = await start(AUTH_RATE_LIMIT_ENABLE="true", **{f"AUTH_RATE_LIMIT_{group}_BURST": "2"})
     answers = [await harness.post(path, body) for _ in range(3)]
     assert [answer.status_code == 429 for answer in answers] == [False, False, True]
+    assert {(await harness.get("/healthz")).status_code for _ in range(3)} == {200}, "a probe counts for none"
 
 
 async def test_any_origin_may_call(harness: Harness) -> None:

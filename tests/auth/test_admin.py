@@ -134,6 +134,12 @@ async def test_states_in_a_list(start) -> None:
         ({"display_name": "\x00"}, "line 2: the database does not take it"),
         ({"roles": ["a b"]}, "line 2: 'a b' is no role"),
         ({"security_keys": [{"credential_id": "a", "credential_public_key": "é"}]}, "line 2: credential_public_key"),
+        ({"totp_secret": "!!"}, "line 2: totp_secret: .*no base32"),
+        ({"active_mfa_type": "totp"}, "line 2: .*without totp_secret"),
+        ({"password_hash": "plain"}, "line 2: password_hash: .*neither"),
+        ({"password_hash": "$2b$10$short"}, "line 2: password_hash: .*neither"),
+        ({"password_hash": "$argon2id$v=19$m=9999999,t=3,p=4$c2FsdHNhbHQ$aGFzaGhhc2g"}, "line 2: password_hash: .*asks for more"),
+        ({"phone_number": "abc"}, "line 2: phone_number"),
         ({"email": "ADA@example.com"}, "line 2: the user ADA@example.com is there already"),
     ],
 )

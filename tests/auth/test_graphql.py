@@ -105,12 +105,12 @@ async def test_rotation_reaches_the_engine(start, database_url: str, algorithm: 
             assert seen.get("data", {}).get("users") == [{"email": "ada@example.com"}], seen
 
 
-async def test_custom_claims_from_the_engine(start, database_url: str) -> None:
+async def test_custom_claims_from_the_engine(start, database_url: str, caplog: pytest.LogCaptureFixture) -> None:
     harness = await start(**PLAIN)
     await harness.sign_up(metadata={"plan": {"tier": "gold"}})
     async with engine(database_url, HASURA_GRAPHQL_JWT_SECRET=FIRST) as graphql:
         await track(graphql, database_url)
-        claims = {"my-roles": "roles[].role", "tier": "metadata.plan.tier", "mail": "email"}
+        claims = {"my-roles": "roles[].role", "tier": "metadata.plan.tier", "mail": "email", "bad": "nosuch.path"}
         claiming = await start(
             **PLAIN,
             AUTH_JWT_CUSTOM_CLAIMS=json.dumps(claims),
@@ -120,4 +120,6 @@ async def test_custom_claims_from_the_engine(start, database_url: str) -> None:
         token = (await claiming.sign_in()).json()["session"]["accessToken"]
         found = claiming.service.keys.verify(token)
         assert (found["x-hasura-tier"], found["x-hasura-mail"]) == ("gold", "ada@example.com")
+        assert "x-hasura-bad" not in found
+        assert "custom claim bad (nosuch.path) is left out: field" in caplog.text
         assert found["x-hasura-my-roles"] in ('{"me","user"}', '{"user","me"}')

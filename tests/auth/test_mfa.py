@@ -63,3 +63,12 @@ async def test_states_are_told(start) -> None:
     assert "session" in (await harness.sign_in()).json()
     answer = await harness.post("/user/mfa", {"code": "1", "activeMfaType": "totp"}, token)
     assert answer.json()["error"] == "no-totp-secret"
+
+
+async def test_a_secret_that_is_none_lets_nobody_in_and_breaks_nothing(start) -> None:
+    harness = await start(AUTH_EMAIL_SIGNIN_EMAIL_VERIFIED_REQUIRED="false", AUTH_MFA_ENABLED="true")
+    await harness.sign_up()
+    await harness.db.execute("UPDATE auth.users SET totp_secret = '!!', active_mfa_type = 'totp'")
+    ticket = (await harness.sign_in()).json()["mfa"]["ticket"]
+    answer = await harness.post("/signin/mfa/totp", {"ticket": ticket, "otp": "123456"})
+    assert (answer.status_code, answer.json()["error"]) == (401, "invalid-totp")

@@ -16,8 +16,9 @@ from builtin_plugins.core.auth.server.errors import TABLE, ApiError
 from builtin_plugins.core.auth.server.keys import InvalidTokenError, KeyRing
 from builtin_plugins.core.auth.server.metadata import tables
 from builtin_plugins.core.auth.server.migrate import migrations
+from builtin_plugins.core.auth.server.oauth.providers import load_providers
 from builtin_plugins.core.auth.server.ratelimit import Limiter, network
-from builtin_plugins.core.auth.server.settings import SettingsError, from_environment
+from builtin_plugins.core.auth.server.settings import SettingsError, from_environment, unread
 
 HS256 = json.dumps({"type": "HS256", "key": "k" * 32})
 LEAST = {"HASURA_GRAPHQL_DATABASE_URL": "postgresql://x/y", "HASURA_GRAPHQL_JWT_SECRET": HS256}
@@ -49,6 +50,10 @@ def test_settings_from_parts() -> None:
         ({"AUTH_PORT": "x", "AUTH_CLIENT_URL": "nowhere"}, "AUTH_PORT.*; AUTH_CLIENT_URL"),
         ({"AUTH_RATE_LIMIT_EMAIL_INTERVAL": "soon"}, "AUTH_RATE_LIMIT_EMAIL_INTERVAL"),
         ({"AUTH_JWT_CUSTOM_CLAIMS": "{"}, "AUTH_JWT_CUSTOM_CLAIMS"),
+        ({"AUTH_API_PREFIX": "v1"}, "AUTH_API_PREFIX.*/v1"),
+        ({"AUTH_WEBAUTHN_RP_ORIGINS": "https://a.test,nonsense"}, "AUTH_WEBAUTHN_RP_ORIGINS.*nonsense"),
+        ({"AUTH_ACCESS_CONTROL_ALLOWED_REDIRECT_URLS": "foo"}, "AUTH_ACCESS_CONTROL_ALLOWED_REDIRECT_URLS.*foo"),
+        ({"AUTH_TRUSTED_PROXIES": "10.0.0.0/8,abc"}, "AUTH_TRUSTED_PROXIES.*abc"),
         (
             {"AUTH_RATE_LIMIT_EMAIL_BURST": "many", "AUTH_SMTP_PORT": "x", "AUTH_MFA_ENABLED": "maybe"},
             "AUTH_RATE_LIMIT_EMAIL_BURST.*; AUTH_SMTP_PORT.*; AUTH_MFA_ENABLED",
@@ -58,6 +63,25 @@ def test_settings_from_parts() -> None:
 def test_wrong_settings_name_the_variable(change: dict, text: str) -> None:
     with pytest.raises(SettingsError, match=text):
         from_environment({**LEAST, **change})
+
+
+def test_variables_that_nobody_reads_are_told() -> None:
+    given = {
+        "AUTH_ACESS_TOKEN_EXPIRES_IN": "60",
+        "AUTH_OF_ANOTHER": "x",
+        "AUTH_PROVIDER_GITHUB_ENABLED": "true",
+        "AUTH_PORT": "1",
+    }
+    assert list(unread(given)) == [
+        "AUTH_ACESS_TOKEN_EXPIRES_IN is not read; did you mean AUTH_ACCESS_TOKEN_EXPIRES_IN?",
+        "AUTH_OF_ANOTHER is not read",
+    ]
+
+
+def test_a_provider_that_nobody_knows_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"AUTH_PROVIDER_NOSUCH_ENABLED: no such provider; known are .*github"):
+        load_providers({"AUTH_PROVIDER_NOSUCH_ENABLED": "true"})
+    assert not load_providers({"AUTH_PROVIDER_WINDOWS_LIVE_ENABLED": "false"})["github"].enabled
 
 
 def test_settings_hide_secrets() -> None:

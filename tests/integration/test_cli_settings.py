@@ -50,6 +50,13 @@ def test_a_secret_goes_to_the_secrets_file(project: Nself) -> None:
     assert odd not in shown and "********" in shown
 
 
+def test_a_key_in_pem_form_is_a_value_and_never_shown(project: Nself) -> None:
+    key = "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49\n-----END PRIVATE KEY-----"
+    done = project("config", "set", "HASURA_JWT_SIGNING_KEY", key)
+    assert "MIGH" not in done.stdout + done.stderr
+    assert project("config", "get", "HASURA_JWT_SIGNING_KEY", "--show").stdout == key + "\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

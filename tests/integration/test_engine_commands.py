@@ -176,6 +176,10 @@ def test_an_operator_makes_changes_and_moves_users(stack: Stack) -> None:
     kept = nself.folder / "users.jsonl"
     assert kept.stat().st_mode & 0o777 == 0o600
     assert nself("auth", "users", "export", "users.jsonl", check=False).returncode == 1  # never over a file that is there
+    nowhere = nself("auth", "users", "export", "/nowhere/users.jsonl", check=False).stderr
+    assert "/nowhere/users.jsonl" in nowhere and ".part" not in nowhere
+    (nself.folder / "noise.jsonl").write_bytes(b"{}\n\xce\x00")
+    assert "line 2: it is not UTF-8" in nself("auth", "users", "import", "noise.jsonl", check=False).stderr
     assert nself("auth", "users", "delete", "bob@example.com", check=False).returncode == 1  # nobody was there to say yes
     assert len(stack.users("--search", "bob")) == 1
     nself("auth", "users", "delete", "bob@example.com", "--yes")

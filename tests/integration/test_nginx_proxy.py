@@ -171,7 +171,7 @@ def test_too_many_requests_are_429(proxy: Proxy) -> None:
     # A page of another origin can read that it asked too often; its browser's preflights are not counted.
     _, headers, body = proxy.get(f"slow.{DOMAIN}")
     assert (headers["access-control-allow-origin"], headers["retry-after"]) == ("*", "1")
-    assert json.loads(body)["error"] == "too-many-requests"
+    assert json.loads(body)["status"] == 429
     assert headers["x-content-type-options"] == "nosniff"
     assert {proxy.get(f"slow.{DOMAIN}", method="OPTIONS")[0] for _ in range(14)} == {200}
     assert proxy.get(f"app.{DOMAIN}")[0] == 200  # another zone

@@ -18,6 +18,7 @@ def findings(project: Project, stack: Stack) -> Iterator[Finding]:
     yield from _providers(project)
     yield from _keys(project)
     yield from _templates(project)
+    yield from _messages(project)
 
 
 def _mail(project: Project, stack: Stack) -> Iterator[Finding]:
@@ -85,6 +86,19 @@ def _templates(project: Project) -> Iterator[Finding]:
         )
 
 
+def _messages(project: Project) -> Iterator[Finding]:
+    settings = project.settings
+    if settings["AUTH_SMS_PASSWORDLESS_ENABLED"] and not settings["AUTH_SMS_PROVIDER"]:
+        yield Finding(
+            level=Level.WARNING,
+            message="sign-in by SMS is on and nobody sends the messages: only test numbers get codes",
+            where=str(settings.origin("AUTH_SMS_PASSWORDLESS_ENABLED") or ""),
+            variable="AUTH_SMS_PROVIDER",
+            remedy="nself config set AUTH_SMS_PROVIDER twilio, webhook or dev",
+            code="sms-missing",
+        )
+
+
 def _keys(project: Project) -> Iterator[Finding]:
     settings = project.settings
     kind = settings["HASURA_JWT_TYPE"]
@@ -94,6 +108,6 @@ def _keys(project: Project) -> Iterator[Finding]:
             message=f"HASURA_JWT_TYPE={kind} needs the private key too, or nobody can sign in",
             where=str(settings.origin("HASURA_JWT_TYPE") or ""),
             variable="HASURA_JWT_SIGNING_KEY",
-            remedy="nself config set HASURA_JWT_SIGNING_KEY, with the private key in PEM form",
+            remedy="nself config set HASURA_JWT_SIGNING_KEY < key.pem, the private key in PEM form",
             code="jwt-key-missing",
         )

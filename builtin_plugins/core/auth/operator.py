@@ -129,6 +129,10 @@ class Operator:
             part.replace(target)
         except FileExistsError:
             raise UserError("it is there already", where=str(part), remedy="remove it", code="export") from None
+        except OSError as error:
+            if error.filename != str(part):
+                raise
+            raise UserError(f"it cannot be written: {(error.strerror or '').lower()}", where=target, code="export") from None
         except BaseException:
             part.unlink(missing_ok=True)
             raise

@@ -79,7 +79,7 @@ location @limited {
     add_header Access-Control-Allow-Origin * always;
     add_header Retry-After 1 always;
     default_type application/json;
-    return 429 '{"status":429,"error":"too-many-requests","message":"Too many requests: try again in a moment"}';
+    return 429 '{"status":429,"error":"invalid-request","message":"Too many requests: try again in a moment"}';
 }
 """
 

@@ -58,7 +58,16 @@ def get_(name: str, show: bool, env: str | None) -> None:
     output.say(value)
 
 
-@command.command("set")
+class _TakesKeys(click.Command):
+    """A command with a value that may be a key in PEM form, whose first line looks like an option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click's, with the end of options marked before such a key: as a wrong option it would be shown."""
+        at = next((n for n, word in enumerate(args) if word.startswith("-----BEGIN ")), None)
+        return super().parse_args(ctx, args if at is None or "--" in args[:at] else [*args[:at], "--", *args[at:]])
+
+
+@command.command("set", cls=_TakesKeys)
 @click.argument("name")
 @click.argument("value", required=False)
 @click.option("--file", metavar="FILE", help="Write into this file of the cascade, such as .env or .env.dev.")

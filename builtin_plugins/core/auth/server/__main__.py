@@ -11,7 +11,7 @@ import uvicorn
 
 from .app import create_app
 from .preflight import NotReadyError, check
-from .settings import SettingsError, from_environment
+from .settings import SettingsError, from_environment, unread
 
 _LEVELS = {"debug": "debug", "info": "info", "warn": "warning", "warning": "warning", "error": "error", "silent": "critical"}
 
@@ -34,6 +34,8 @@ def main() -> int:
     level = _LEVELS.get(settings.log_level.lower(), "info")
     logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every URL, and some carry codes
+    for line in unread(os.environ):
+        logging.getLogger("nself.auth").warning(line)
     config = uvicorn.Config(
         create_app(settings),
         host=settings.host,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+from collections.abc import Collection
 from typing import Any
 
 import httpx
@@ -17,6 +18,7 @@ from .settings import Settings, SettingsError
 from .users import User
 
 log = logging.getLogger("nself.auth")
+_QUERY = "query ($id: uuid!) { user(id: $id) %s }"
 _PART = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)((?:\[(?:\d+|\*)?\])*)\Z")
 
 
@@ -73,13 +75,16 @@ def encode(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
+class _RefusedError(Exception):
+    """GraphQL knows the question wrong; the text is its own."""
+
+
 class Claims:
     """Makes the Hasura claims of a user."""
 
     def __init__(self, settings: Settings, http: httpx.AsyncClient) -> None:
         self._paths = {name.lower(): parse_path(path) for name, path in settings.jwt_custom_claims.items()}
         self._defaults = {name.lower(): value for name, value in settings.jwt_custom_claims_defaults.items()}
-        self._query = f"query ($id: uuid!) {{ user(id: $id) {selection(list(self._paths.values()))} }}" if self._paths else ""
         self._url, self._secret, self._http = settings.graphql_url, settings.admin_secret, http
         if self._paths and not self._url:
             raise SettingsError("AUTH_JWT_CUSTOM_CLAIMS needs HASURA_GRAPHQL_GRAPHQL_URL")
@@ -103,16 +108,31 @@ class Claims:
     async def _custom(self, user_id: str) -> dict[str, Any]:
         """Values of the paths. When GraphQL does not answer, sign-in goes on with the defaults alone: fewer rights, not more."""
         try:
-            answer = await self._http.post(
-                self._url,
-                json={"query": self._query, "variables": {"id": user_id}},
-                headers={"x-hasura-admin-secret": self._secret} if self._secret else {},
-            )
-            body = answer.raise_for_status().json()
-            found = body["data"]["user"] or {}
+            found = await self._ask(user_id, self._paths.values())
+            values = {name: extract(found, path) for name, path in self._paths.items()}
         except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
             log.warning("custom claims are left out: %s", type(error).__name__)
-            found = {}
-        values = {name: extract(found, path) for name, path in self._paths.items()}
-        merged = {name: self._defaults.get(name) if value is None else value for name, value in values.items()}
+            values = {}
+        except _RefusedError:  # by one path, perhaps: the others' claims still hold
+            values = {name: await self._one(user_id, name, path) for name, path in self._paths.items()}
+        merged = {name: self._defaults.get(name) if values.get(name) is None else values[name] for name in self._paths}
         return {name: value for name, value in merged.items() if value is not None}
+
+    async def _one(self, user_id: str, name: str, path: list[tuple[str, list[str]]]) -> Any:
+        try:
+            return extract(await self._ask(user_id, [path]), path)
+        except (httpx.HTTPError, ValueError, KeyError, TypeError, _RefusedError) as error:
+            log.warning("custom claim %s (%s) is left out: %s", name, ".".join(part for part, _ in path), error)
+            return None
+
+    async def _ask(self, user_id: str, paths: Collection[list[tuple[str, list[str]]]]) -> Any:
+        """The user with what these paths go through."""
+        answer = await self._http.post(
+            self._url,
+            json={"query": _QUERY % selection(list(paths)), "variables": {"id": user_id}},
+            headers={"x-hasura-admin-secret": self._secret} if self._secret else {},
+        )
+        body = answer.raise_for_status().json()
+        if body.get("errors"):
+            raise _RefusedError(body["errors"][0]["message"])
+        return body["data"]["user"] or {}

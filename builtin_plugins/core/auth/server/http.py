@@ -184,7 +184,7 @@ class Operation:
     body: type[Body] | None
     body_required: bool
     auth: str
-    limits: tuple[str, ...]
+    limits: tuple[str, ...] | None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -195,7 +195,8 @@ class Operation:
 
     async def _answer(self, service: Service, request: Request) -> Response:
         try:
-            wait = service.limits.check(self.limits, request.client.host if request.client else "-")
+            caller_address = request.client.host if request.client else "-"
+            wait = service.limits.check(self.limits, caller_address) if self.limits is not None else 0
             if wait > 0:
                 answer = refusal(ApiError("invalid-request", status=429, message="Too many requests"), service)
                 answer.headers["retry-after"] = str(int(wait) + 1)
@@ -213,6 +214,9 @@ class Operation:
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
             log.error("%s: database: %s", self.name, error)
             return refusal(ApiError("internal-server-error"), service)
+        except Exception:  # here, not further out: the connection lives on, and the next request on it is answered
+            log.exception("%s: unexpected", self.name)
+            return refusal(ApiError("internal-server-error"), service)
 
 
 def operation(
@@ -223,12 +227,12 @@ def operation(
     body: type[Body] | None = None,
     body_required: bool = True,
     auth: str = "none",
-    limits: tuple[str, ...] = (),
+    limits: tuple[str, ...] | None = (),
 ) -> Route:
     """A route of the contract.
 
     `auth` is `none`, `optional`, `bearer`, `session` (`require_live`) or `elevated` (that and `require_elevated`);
-    `limits` names groups of AUTH_RATE_LIMIT_* beside `global`.
+    `limits` names groups of AUTH_RATE_LIMIT_* beside `global`; with nothing at all, not even that one counts.
     """
     name = f"{method} {path}"
     route = Route(path, Operation(name, handler, body, body_required, auth, limits), methods=[method], name=name)

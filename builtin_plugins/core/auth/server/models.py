@@ -103,10 +103,13 @@ class OtpEmailVerify(Body):
     email: Email
 
 
+PhoneNumber = Annotated[str, StringConstraints(pattern=r"^\+[1-9]\d{5,14}$")]  # E.164
+
+
 class Sms(Body):
     """`SignInPasswordlessSmsRequest`."""
 
-    phone_number: Annotated[str, StringConstraints(pattern=r"^\+[1-9]\d{5,14}$")]  # E.164
+    phone_number: PhoneNumber
     options: SignUpOptions | None = None
 
 

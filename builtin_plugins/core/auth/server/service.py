@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Self
 
 import asyncpg
@@ -71,6 +72,10 @@ class Service:
         )
         if not settings.smtp.host:
             log.warning("AUTH_SMTP_HOST is not set: mails wait in auth.nself_outbox")
+        if settings.sms_passwordless_enabled and not settings.sms_provider:
+            log.warning("AUTH_SMS_PROVIDER is not set: only AUTH_SMS_TEST_PHONE_NUMBERS get codes")
+        if settings.templates_path and not Path(settings.templates_path).is_dir():
+            log.warning("AUTH_TEMPLATES_PATH: there is no folder %s, so mails have the usual texts", settings.templates_path)
         service.tasks = [asyncio.create_task(service.outbox.run()), asyncio.create_task(service._prune())]
         if settings.graphql_url and settings.admin_secret:
             service.tasks.append(asyncio.create_task(tracking.keep_trying(http, settings.graphql_url, settings.admin_secret)))

@@ -6,6 +6,8 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from difflib import get_close_matches
+from ipaddress import ip_network
 from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlsplit
 
@@ -16,7 +18,7 @@ class SettingsError(Exception):
     """A variable that is missing or wrong; the text names it and what it should be."""
 
 
-def _csv(value: object) -> object:
+def _csv(value: Any) -> Any:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
@@ -173,6 +175,31 @@ class Settings(BaseModel):
             raise ValueError("use an absolute URL such as https://app.example.com")
         return value.rstrip("/")
 
+    @field_validator("api_prefix")
+    @classmethod
+    def _prefix(cls, value: str) -> str:
+        if value and not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+/?", value):
+            raise ValueError("use a path such as /v1")
+        return value
+
+    @field_validator("webauthn_rp_origins", "allowed_redirect_urls")
+    @classmethod
+    def _each_absolute(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for url in value:
+            if "://" not in url:
+                raise ValueError(f"{url}: use an absolute URL such as https://app.example.com")
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        for address in _csv(value) if value != "*" else ():
+            try:
+                ip_network(address, strict=False)
+            except ValueError:
+                raise ValueError(f"{address}: use addresses and networks such as 10.0.0.0/8, or *") from None
+        return value
+
     @property
     def hides_accounts(self) -> bool:
         """Whether an answer may not tell that an address has an account; only AUTH_CONCEAL_ERRORS=false lets it tell.
@@ -221,6 +248,15 @@ def _noting(wrong: list[str]) -> Iterator[None]:
         yield
     except ValidationError as error:
         wrong += [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors(include_input=False)]
+
+
+def unread(env: Mapping[str, str]) -> Iterator[str]:
+    """A line for each AUTH_* variable that this server does not read, with the near one that it does."""
+    known = {str(field.alias) for model in (Settings, RateLimits, Smtp) for field in model.model_fields.values() if field.alias}
+    for name in sorted(name for name, value in env.items() if value and name.startswith("AUTH_")):
+        if name not in known and not name.startswith("AUTH_PROVIDER_"):
+            near = get_close_matches(name, known, n=1, cutoff=0.85)
+            yield f"{name} is not read" + (f"; did you mean {near[0]}?" if near else "")
 
 
 def from_environment(env: Mapping[str, str]) -> Settings:

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-_FLOOR = 0.05  # seconds; well above what storing a ticket and a mail takes
+_FLOOR = 0.2  # seconds; well above what storing a user, a ticket and a mail takes, also on a busy machine
 
 
 @asynccontextmanager

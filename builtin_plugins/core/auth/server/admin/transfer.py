@@ -8,20 +8,27 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import AsyncIterator, Iterable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 import asyncpg
-from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints, ValidationError
+import pyotp
+from argon2 import extract_parameters
+from argon2.exceptions import InvalidHashError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints, ValidationError, field_validator, model_validator
 
 from .. import users
+from ..models import PhoneNumber
 from .users import AdminError, checked_email, checked_roles
 
 _COLUMNS = (
     "id", "created_at", "disabled", "display_name", "avatar_url", "locale", "email", "phone_number", "password_hash",
     "email_verified", "phone_number_verified", "default_role", "is_anonymous", "totp_secret", "active_mfa_type", "metadata",
 )  # fmt: skip
+_BCRYPT = re.compile(r"\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}")
+_MOST_MEMORY = 1 << 20  # KiB that checking one password may take
 _SECRETS = ("password_hash", "totp_secret", "active_mfa_type")
 
 
@@ -58,7 +65,7 @@ class ExportedUser(BaseModel):
     avatar_url: str = ""
     locale: Annotated[str, StringConstraints(min_length=2, max_length=2)] = "en"
     email: str | None = None
-    phone_number: str | None = None
+    phone_number: PhoneNumber | None = None
     password_hash: str | None = None
     email_verified: bool = False
     phone_number_verified: bool = False
@@ -70,6 +77,35 @@ class ExportedUser(BaseModel):
     roles: tuple[str, ...] = ()
     providers: tuple[ExportedProvider, ...] = ()
     security_keys: tuple[ExportedKey, ...] = ()
+
+    @field_validator("password_hash")
+    @classmethod
+    def _hashed(cls, value: str | None) -> str | None:
+        if value is None or _BCRYPT.fullmatch(value):
+            return value
+        try:
+            cost = extract_parameters(value)
+        except InvalidHashError:
+            raise ValueError("neither a bcrypt nor an argon2id hash") from None
+        if cost.memory_cost > _MOST_MEMORY:
+            raise ValueError(f"an argon2id hash that asks for more than {_MOST_MEMORY} KiB")
+        return value
+
+    @field_validator("totp_secret")
+    @classmethod
+    def _base32(cls, value: str | None) -> str | None:
+        try:
+            if value is not None:
+                pyotp.TOTP(value).at(0)
+        except ValueError:
+            raise ValueError("no base32") from None
+        return value
+
+    @model_validator(mode="after")
+    def _has_secret(self) -> Self:
+        if self.active_mfa_type == "totp" and not self.totp_secret:
+            raise ValueError("active_mfa_type: totp without totp_secret: the user could never sign in")
+        return self
 
 
 async def export_users(conn: asyncpg.Connection, *, secrets: bool = True) -> AsyncIterator[str]:

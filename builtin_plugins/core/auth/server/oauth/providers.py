@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ..settings import SettingsError
 
 TABLE = Path(__file__).with_name("providers.json")
+_ENABLED = re.compile("AUTH_PROVIDER_([A-Z0-9_]+)_ENABLED")
 
 
 class EmailList(BaseModel):
@@ -72,7 +74,15 @@ _OVERRIDES = {
 def load_providers(env: Mapping[str, str]) -> dict[str, Provider]:
     """Every provider by name. A provider that is enabled without its credentials is an error that names them."""
     table: dict[str, dict[str, Any]] = json.loads(TABLE.read_text("utf-8"))
+    unknown = sorted({match[1] for name in env if (match := _ENABLED.fullmatch(name))} - set(variable_names(table)))
+    if unknown:
+        raise SettingsError(f"AUTH_PROVIDER_{unknown[0]}_ENABLED: no such provider; known are {', '.join(table)}")
     return {name: _provider(name, dict(entry), env) for name, entry in table.items()}
+
+
+def variable_names(table: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Of each provider, as its variables have it."""
+    return [entry.get("variable", name.upper()) for name, entry in table.items()]
 
 
 def _provider(name: str, entry: dict[str, Any], env: Mapping[str, str]) -> Provider:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import time
 from uuid import UUID
@@ -17,6 +18,7 @@ from ..models import MfaTotp, UserMfa
 from ..service import Service
 from .account import current_user
 
+log = logging.getLogger("nself.auth")
 _STEP = 30  # seconds, RFC 6238's default and what authenticator apps use
 _PURPOSE = "totp"
 
@@ -25,9 +27,13 @@ async def _right(service: Service, user_id: UUID, secret: str, code: str) -> boo
     """Whether the code is right now or one step to either side. A step counts once; guesses are limited."""
     if await attempts.count(service.pool, _PURPOSE, str(user_id)) > attempts.PER_WINDOW:
         return False
-    totp, now = pyotp.TOTP(secret), int(time.time()) // _STEP
-    given = code.encode()
-    step = next((n for n in (now, now - 1, now + 1) if secrets.compare_digest(totp.at(n * _STEP).encode(), given)), None)
+    now, given = int(time.time()) // _STEP, code.encode()
+    try:
+        totp = pyotp.TOTP(secret)
+        step = next((n for n in (now, now - 1, now + 1) if secrets.compare_digest(totp.at(n * _STEP).encode(), given)), None)
+    except ValueError:  # what stands in the database is no secret
+        log.error("the TOTP secret of user %s is no base32", user_id)
+        return False
     if step is None or not await service.pool.fetchval(
         """INSERT INTO auth.nself_totp_steps AS t (user_id, step) VALUES ($1, $2)
            ON CONFLICT (user_id) DO UPDATE SET step = $2 WHERE t.step < $2 RETURNING step""",
