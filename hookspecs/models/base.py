@@ -4,17 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-import sys
-from types import ModuleType
 from typing import Annotated
 
-# Looking for pydantic's own plugins imports importlib.metadata and email: a tenth of a build, for nothing. The variable alone
-# does not spare the import; without the module, `pydantic` itself stays as it is, and so it does should it move its loader.
+# Looking for pydantic's own plugins imports importlib.metadata: 12 ms that every command would pay for nothing.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-if os.environ["PYDANTIC_DISABLE_PLUGINS"] == "__all__":
-    _LOADER = ModuleType("pydantic.plugin._loader")
-    _LOADER.get_plugins = lambda: ()  # type: ignore[attr-defined]
-    sys.modules.setdefault(_LOADER.__name__, _LOADER)
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
