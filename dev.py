@@ -142,29 +142,26 @@ def test(fast: bool, docker: bool, rest: list[str]) -> int:
     run(PYTHON, "-m", "ruff", "check", ".")
     run(PYTHON, "-m", "ruff", "format", "--check", ".")
     run(PYTHON, "-m", "mypy")
-    quick = run(*PYTEST, "-m", "not slow", "-n", "2", *rest, check=False)
+    quick = run_tests("not slow", "-n", "2", *rest)
     if (quick and not (quick == NO_TESTS and rest)) or fast:
         return quick
-    slow = run_slow(rest)
+    # two modules at a time: they wait more than they work
+    slow = run_tests("slow and not docker", "-n", "2", "--dist", "loadfile", "-ra", *rest)
     if not docker:
         print("The tests on a Docker Engine are left out; they run with: python3 dev.py test --docker", flush=True)
     return (docker and test_on_docker(rest)) or (0 if slow == NO_TESTS and rest else slow)
 
 
-def run_slow(rest: list[str]) -> int:
-    """The tests that start services, two modules at a time: they wait more than they work.
-
-    A module that failed is run once more, alone: what a busy machine upset passes then.
-    """
+def run_tests(marker: str, *options: str) -> int:
+    """The tests of a marker. A module that failed is run once more, alone: what a busy machine upset passes then."""
     with tempfile.TemporaryDirectory() as place:
-        report = Path(place) / "slow.xml"
-        pair = ("-n", "2", "--dist", "loadfile")
-        code = run(*PYTEST, "-m", "slow and not docker", *pair, "-ra", f"--junitxml={report}", *rest, check=False)
+        report = Path(place) / "report.xml"
+        code = run(*PYTEST, "-m", marker, f"--junitxml={report}", *options, check=False)
         failed = failed_modules(report) if code == 1 else []
     if not 0 < len(failed) <= MOST_AGAIN:
         return code
     print(f"\n{'=' * 20} ONCE MORE, ALONE: {', '.join(failed)} {'=' * 20}\n", flush=True)
-    return run(*PYTEST, "-m", "slow and not docker", "-ra", *failed, check=False)
+    return run(*PYTEST, "-m", marker, "-ra", *failed, check=False)
 
 
 def failed_modules(report: Path) -> list[str]:

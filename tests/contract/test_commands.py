@@ -183,6 +183,7 @@ def test_wrong_arguments_are_wrong_usage(
     folder = tmp_path if where == "an empty folder" else request.getfixturevalue("built")
     monkeypatch.chdir(folder)
     before = contents(folder)
+    capfd.readouterr()  # what a build says that was made for this test
     command = dict(every_command())[path]
     arguments = [param for param in command.params if isinstance(param, click.Argument)]
     wrong = [["--no-such-option"], ["--json=maybe"]]

@@ -45,6 +45,16 @@ class Terminal:
             assert time.monotonic() < deadline and self.read(), f"never asked {question!r}:\n{self.text}"
         os.write(self.handle, reply.encode())
 
+    def question(self) -> str:
+        """What is asked next: what ends as a question does, with nothing more to come."""
+        seen, deadline = len(self.text), time.monotonic() + 120
+        while True:
+            before = len(self.text)
+            alive = self.read()
+            if not alive or (len(self.text) == before and self.text[seen:].endswith(": ")):
+                return self.text[seen:]
+            assert time.monotonic() < deadline, f"asks nothing more:\n{self.text}"
+
     def end(self, *, interrupt: bool = False) -> int:
         """Wait for the end; the exit code. ``interrupt``: press control-C again where one came too early."""
         deadline = time.monotonic() + 120
@@ -66,10 +76,7 @@ def test_the_wizard_asks_again_for_a_bad_value_and_writes_what_was_said(tmp_path
     terminal.answer("Root domain", "bad domain\n")
     terminal.answer("Root domain", "shop.example.com\n")
     for _ in range(40):
-        seen = len(terminal.text)
-        while not terminal.text[seen:].rstrip().endswith((": ", ":")) and terminal.read():
-            pass
-        asked = terminal.text[seen:]
+        asked = terminal.question()
         if "Write it?" in asked:
             os.write(terminal.handle, b"\n")
             break
