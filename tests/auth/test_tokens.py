@@ -46,6 +46,53 @@ async def test_two_tabs_are_no_theft(harness: Harness) -> None:
     assert (await harness.post("/token", {"refreshToken": winner["refreshToken"]})).status_code == 200
 
 
+async def test_many_that_come_together_are_each_answered_for_themselves(harness: Harness) -> None:
+    """They share statements: good ones, one shown twice, a disabled user's, one that never was."""
+    addresses = [f"u{number}@example.com" for number in range(12)]
+    sessions = [await harness.sign_up(address) for address in addresses]
+    await harness.db.execute("UPDATE auth.users SET disabled = true WHERE email = 'u3@example.com'")
+    held = [session["refreshToken"] for session in sessions]
+    shown = [*held, held[0], "11111111-1111-1111-1111-111111111111"]
+    answers = await asyncio.gather(*(harness.post("/token", {"refreshToken": token}) for token in shown))
+    for number, answer in enumerate(answers[1:12], 1):
+        if number == 3:
+            assert (answer.status_code, answer.json()["error"]) == (401, "disabled-user")
+        else:
+            assert answer.json()["user"]["email"] == addresses[number]
+            assert answer.json()["refreshTokenId"] == sessions[number]["refreshTokenId"]
+    assert sorted((answers[0].status_code, answers[12].status_code)) == [200, 401]
+    assert (answers[13].status_code, answers[13].json()["error"]) == (401, "invalid-refresh-token")
+    new = [answer.json()["refreshToken"] for answer in answers if answer.status_code == 200]
+    again = await asyncio.gather(*(harness.post("/token", {"refreshToken": token}) for token in new))
+    assert [answer.status_code for answer in again] == [200] * 11
+
+
+async def test_two_servers_exchange_the_tokens_of_the_same_users(start) -> None:
+    """Each user has a session at either server, so that both write the same users' rows, in any order."""
+    first = await start(AUTH_EMAIL_SIGNIN_EMAIL_VERIFIED_REQUIRED="false")
+    second = await start(AUTH_EMAIL_SIGNIN_EMAIL_VERIFIED_REQUIRED="false")
+    addresses = [f"u{number}@example.com" for number in range(10)]
+    mine = [(await first.sign_up(address))["refreshToken"] for address in addresses]
+    theirs = [(await second.sign_in(address)).json()["session"]["refreshToken"] for address in reversed(addresses)]
+    for _ in range(10):
+        sent = [first.post("/token", {"refreshToken": token}) for token in mine]
+        sent += [second.post("/token", {"refreshToken": token}) for token in theirs]
+        answers = await asyncio.gather(*sent)
+        assert {answer.status_code for answer in answers} == {200}
+        renewed = [answer.json()["refreshToken"] for answer in answers]
+        mine, theirs = renewed[:10], renewed[10:]
+
+
+async def test_a_statement_that_fails_is_told_to_all_who_share_it_and_the_next_works(harness: Harness) -> None:
+    tokens = [(await harness.sign_up(f"u{number}@example.com"))["refreshToken"] for number in range(3)]
+    await harness.db.execute("ALTER TABLE auth.nself_spent_tokens RENAME TO away")
+    answers = await asyncio.gather(*(harness.post("/token", {"refreshToken": token}) for token in tokens))
+    assert {answer.status_code for answer in answers} == {500}
+    await harness.db.execute("ALTER TABLE auth.away RENAME TO nself_spent_tokens")
+    answers = await asyncio.gather(*(harness.post("/token", {"refreshToken": token}) for token in tokens))
+    assert {answer.status_code for answer in answers} == {200}
+
+
 async def test_expired_and_disabled(harness: Harness) -> None:
     session = await harness.sign_up()
     await harness.db.execute("UPDATE auth.users SET disabled = true")

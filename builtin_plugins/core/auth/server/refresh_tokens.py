@@ -5,10 +5,13 @@ The hash is the text hasura-auth's generated column made: `\\x` and the hexadeci
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -53,36 +56,99 @@ async def issue(
     return token_id, token
 
 
-# One round trip: the new hash takes the old one's place, the old one is kept as spent, and the user comes back.
+# One round trip: the new hashes take the old ones' places, the old ones are kept as spent, and the users come back.
 _ROTATE = f"""
 WITH hit AS (
-  UPDATE auth.refresh_tokens t SET refresh_token_hash = $2, created_at = now(), expires_at = $3
-  FROM auth.users owner
-  WHERE t.refresh_token_hash = $1 AND t.type = 'regular' AND t.expires_at > now()
+  UPDATE auth.refresh_tokens t SET refresh_token_hash = asked.new, created_at = now(), expires_at = $3
+  FROM unnest($1::text[], $2::text[]) AS asked (old, new), auth.users owner
+  WHERE t.refresh_token_hash = asked.old AND t.type = 'regular' AND t.expires_at > now()
     AND owner.id = t.user_id AND NOT owner.disabled
-  RETURNING t.id, t.user_id
+  RETURNING t.id, t.user_id, asked.old
 ), spent AS (
-  INSERT INTO auth.nself_spent_tokens (hash, refresh_token_id) SELECT $1, id FROM hit
+  INSERT INTO auth.nself_spent_tokens (hash, refresh_token_id) SELECT old, id FROM hit
 ), seen AS (
-  UPDATE auth.users SET last_seen = now() WHERE id = (SELECT user_id FROM hit)
+  UPDATE auth.users SET last_seen = now() WHERE id IN (SELECT user_id FROM hit)
 )
-SELECT hit.id AS refresh_token_id, {COLUMNS} FROM hit JOIN auth.users u ON u.id = hit.user_id"""  # noqa: S608
+SELECT hit.old, hit.id AS refresh_token_id, {COLUMNS} FROM hit JOIN auth.users u ON u.id = hit.user_id"""  # noqa: S608
+_MOST_AT_ONCE = 100
+_TRIES = 3
 
 
-async def rotate(pool: asyncpg.Pool, token: str, lifetime: int, leeway: float) -> tuple[User, UUID, str]:
-    """Exchange a token for a new one of the same session.
+class Exchange(NamedTuple):
+    """A token to be exchanged, and the one that takes its place, as their hashes."""
 
-    A token that was exchanged before is refused, and ends its session unless the exchange was less than `leeway`
-    seconds ago: two tabs that refresh at once are not a theft.
-    """
-    replacement = new_token()
+    old: str
+    new: str
+
+
+async def exchange(pool: asyncpg.Pool, asked: Sequence[Exchange], lifetime: int) -> dict[str, asyncpg.Record]:
+    """Exchange tokens, none of them twice, in one statement; the session and user of each that was good, by its old hash."""
     expires_at = datetime.now(UTC) + timedelta(seconds=lifetime)
-    row = await pool.fetchrow(_ROTATE, digest(token), digest(replacement), expires_at)
-    user = from_row(row)
-    if row is not None and user is not None:
-        return user, row["refresh_token_id"], replacement
-    await _refuse(pool, token, leeway)
-    raise ApiError("invalid-refresh-token")
+    rows = await pool.fetch(_ROTATE, [one.old for one in asked], [one.new for one in asked], expires_at)
+    return {row["old"]: row for row in rows}
+
+
+class Rotation:
+    """Exchanges refresh tokens. Those that come while a statement is under way share the next one, and its commit."""
+
+    def __init__(self, pool: asyncpg.Pool, lifetime: int, leeway: float) -> None:
+        self._pool, self._lifetime, self._leeway = pool, lifetime, leeway
+        self._waiting: list[tuple[Exchange, asyncio.Future[asyncpg.Record | None]]] = []
+        self._working: asyncio.Task[None] | None = None
+
+    async def rotate(self, token: str) -> tuple[User, UUID, str]:
+        """Exchange a token for a new one of the same session.
+
+        A token that was exchanged before is refused, and ends its session unless the exchange was less than the leeway
+        (seconds) ago: two tabs that refresh at once are not a theft.
+        """
+        replacement = new_token()
+        answer: asyncio.Future[asyncpg.Record | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((Exchange(digest(token), digest(replacement)), answer))
+        if self._working is None:
+            self._working = asyncio.create_task(self._work())
+        row = await answer
+        user = from_row(row)
+        if row is not None and user is not None:
+            return user, row["refresh_token_id"], replacement
+        await _refuse(self._pool, token, self._leeway)
+        raise ApiError("invalid-refresh-token")
+
+    async def _work(self) -> None:
+        try:
+            while self._waiting:
+                now = self._next()
+                try:
+                    found = await self._exchange([asked for asked, _ in now])
+                except Exception as error:  # whoever asked is told, as if the statement had been its own
+                    for _, answer in now:
+                        if not answer.done():
+                            answer.set_exception(error)
+                else:
+                    for asked, answer in now:
+                        if not answer.done():
+                            answer.set_result(found.get(asked.old))
+        finally:
+            self._working = None
+
+    def _next(self) -> list[tuple[Exchange, asyncio.Future[asyncpg.Record | None]]]:
+        """Those of the next statement. A token that is shown twice at once counts once, so the second waits for the first."""
+        taken: dict[str, tuple[Exchange, asyncio.Future[asyncpg.Record | None]]] = {}
+        left = []
+        for one in self._waiting:
+            if len(taken) < _MOST_AT_ONCE and one[0].old not in taken:
+                taken[one[0].old] = one
+            else:
+                left.append(one)
+        self._waiting = left
+        return list(taken.values())
+
+    async def _exchange(self, asked: Sequence[Exchange]) -> dict[str, asyncpg.Record]:
+        for _ in range(_TRIES - 1):
+            # Another server may hold the same users' rows in another order.
+            with suppress(asyncpg.DeadlockDetectedError):
+                return await exchange(self._pool, asked, self._lifetime)
+        return await exchange(self._pool, asked, self._lifetime)
 
 
 async def _refuse(pool: asyncpg.Pool, token: str, leeway: float) -> None:

@@ -57,6 +57,7 @@ class Service:
             await run_migrations(settings)
         pool = await open_pool(settings.database_url, settings.pool_size)
         await users.ensure_roles(pool, (*settings.allowed_roles, "anonymous"))
+        rotation = refresh_tokens.Rotation(pool, settings.refresh_token_expires_in, settings.refresh_token_reuse_leeway)
         service = cls(
             settings=settings,
             keys=keys,
@@ -66,7 +67,7 @@ class Service:
             passwords=Passwords(settings.password_hash, settings.password_bcrypt_cost),
             limits=Limits(settings.rate_limits),
             claims=claims,
-            sessions=Sessions(settings, keys, claims),
+            sessions=Sessions(settings, keys, claims, rotation),
             outbox=Outbox(settings, pool),
             providers=providers,
         )

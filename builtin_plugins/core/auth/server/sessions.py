@@ -16,8 +16,8 @@ from .users import User
 class Sessions:
     """Opens and renews sessions."""
 
-    def __init__(self, settings: Settings, keys: KeyRing, claims: Claims) -> None:
-        self._settings, self._keys, self._claims = settings, keys, claims
+    def __init__(self, settings: Settings, keys: KeyRing, claims: Claims, rotation: refresh_tokens.Rotation) -> None:
+        self._settings, self._keys, self._claims, self._rotation = settings, keys, claims, rotation
 
     async def open(self, conn: Any, user: User, *, elevated: bool = False) -> dict[str, Any]:
         """A new session with a refresh token of its own."""
@@ -29,10 +29,9 @@ class Sessions:
         expires = datetime.now(UTC) + timedelta(seconds=self._settings.refresh_token_expires_in)
         return await refresh_tokens.issue(conn, user.id, expires)
 
-    async def renew(self, pool: Any, token: str) -> dict[str, Any]:
+    async def renew(self, token: str) -> dict[str, Any]:
         """The session after its refresh token was exchanged."""
-        lifetime, leeway = self._settings.refresh_token_expires_in, self._settings.refresh_token_reuse_leeway
-        user, token_id, replacement = await refresh_tokens.rotate(pool, token, lifetime, leeway)
+        user, token_id, replacement = await self._rotation.rotate(token)
         return await self.payload(user, token_id, replacement)
 
     async def payload(self, user: User, token_id: UUID, token: str, *, elevated: bool = False) -> dict[str, Any]:

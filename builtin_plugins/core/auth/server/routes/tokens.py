@@ -13,7 +13,7 @@ from ..models import Refresh, SignOut, VerifyToken
 
 async def refresh(call: Call) -> Response:
     """Exchange a refresh token for a session."""
-    return reply(await call.service.sessions.renew(call.service.pool, call.body.refresh_token))
+    return reply(await call.service.sessions.renew(call.body.refresh_token))
 
 
 async def verify(call: Call) -> Response:
