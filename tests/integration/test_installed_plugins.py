@@ -87,7 +87,7 @@ def test_the_wheel_carries_every_file_of_our_packages(wheels: dict[str, Path]) -
         path.relative_to(checkout).as_posix()
         for package in ("hookspecs", "nself_core", "builtin_plugins")
         for path in (checkout / package).rglob("*")
-        if path.is_file()
+        if path.is_file() and "__pycache__" not in path.parts
     }
     assert sorted(ours - there) == []
 
