@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import sys
@@ -10,16 +11,12 @@ from collections.abc import Sequence
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
-    if argv is not None:
-        return _main(list(argv))
-    # Nearly all that a command makes lives until it ends: looking for garbage at the usual pace takes a tenth of a build.
-    gc.set_threshold(100_000, 20, 20)
-    code = _main(sys.argv[1:])
-    gc.freeze()  # nor is there anything to look for while the process ends
-    return code
-
-
-def _main(arguments: list[str]) -> int:
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if argv is None and arguments[:1] == ["build"]:
+        # Nearly all that a build makes lives until it ends: looking for garbage at the usual pace takes a tenth of it. Not so
+        # for other commands, the servers among them.
+        gc.set_threshold(100_000, 20, 20)
+        atexit.register(gc.freeze)  # nor is there anything to look for while the process ends
     if arguments in (["version"], ["--version"]) and "_NSELF_COMPLETE" not in os.environ:
         from nself_core import __version__
         from nself_core.edition import note
