@@ -21,7 +21,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from builtin_plugins.core.postgres import programs
 from builtin_plugins.runtimes.native.layout import Layout
 from nself_core.workspace import Workspace
-from tests.native_project import NativeProject, free_ports, quiet
+from tests.native_project import NativeProject, quiet
+from tests.ports import free_ports
 
 CORE = {"HASURA_ENABLED": "true", "AUTH_ENABLED": "true", "NGINX_ENABLED": "true"}
 

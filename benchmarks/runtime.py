@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from builtin_plugins.runtimes.compose import binaries
 from tests.e2e_docker import images
 from tests.installed import build_wheel, copy_of_checkout, install
-from tests.native_project import free_ports
+from tests.ports import free_ports
 
 NAME = "bench-runtime"
 PORTS = ("POSTGRES_PORT", "HASURA_PORT", "AUTH_PORT", "REDIS_PORT", "NGINX_PORT", "NGINX_SSL_PORT")

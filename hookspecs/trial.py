@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import subprocess
 import sys
 import threading
@@ -65,6 +66,17 @@ class PluginStack:
     def json(self, *arguments: str) -> Any:
         """What a command with ``--json`` prints."""
         return json.loads(self.cli(*arguments, "--json").stdout)
+
+    def spread_ports(self) -> None:
+        """Give its services ports of its own: two stacks that start at the same moment would both find a usual one free."""
+        keys = [
+            line["label"].removesuffix(")").replace(" (", "/") for line in self.json("urls")["urls"] if line["kind"] == "port"
+        ]
+        state = self.root / ".nself"
+        state.mkdir(exist_ok=True)
+        # below the range that the kernel takes ports of outgoing connections from
+        ports = dict(zip(keys, random.sample(range(20000, 32000), len(keys)), strict=True))
+        (state / "ports.json").write_text(json.dumps({"native": {"dev": ports}}), encoding="utf-8")
 
     # -- the plugin's routes
 
@@ -273,4 +285,5 @@ def make_project(place: Path, package: Path, settings: Mapping[str, str], plugin
     (stack.root / ".env.dev").write_text("".join(f"{name}='{value}'\n" for name, value in wanted.items()), encoding="utf-8")
     for folder in (*plugins, package):
         stack.cli("plugin", "install", str(folder), "--yes", timeout=1800)  # an environment of its own may be large
+    stack.spread_ports()
     return stack

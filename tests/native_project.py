@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from builtin_plugins.runtimes.native.processes import strays
 from builtin_plugins.runtimes.native.runtime import NativeRuntime
 from hookspecs import ServiceState
 from nself_core.workspace import Workspace
+from tests.ports import free_ports
 
 OFF = {"HASURA_ENABLED": "false", "AUTH_ENABLED": "false", "NGINX_ENABLED": "false"}
 
@@ -64,17 +64,6 @@ class NativeProject:
 
 def quiet(*_: str) -> None:
     return None
-
-
-def free_ports(count: int) -> list[int]:
-    held = [socket.socket() for _ in range(count)]
-    try:
-        for one in held:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in held]
-    finally:
-        for one in held:
-            one.close()
 
 
 @contextmanager

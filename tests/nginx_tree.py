@@ -99,17 +99,6 @@ def _edit(path: Path, pattern: str, to: str) -> None:
     path.write_text(re.sub(pattern, to, path.read_text(), flags=re.MULTILINE))
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports that are free now, each another."""
-    held = [socket.socket() for _ in range(count)]
-    for one in held:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in held]
-    for one in held:
-        one.close()
-    return ports
-
-
 if __name__ == "__main__":
     results = check_project(Path(sys.argv[1]))
     for runtime, done in results.items():

@@ -120,12 +120,6 @@ def lay_out(root: Path, template: str, *, environment: str = "prod", **companion
     return Laid(spec, Context(project, stack, spec.name, root / ".nself" / "native"), root / slot.source.context)
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
 @contextmanager
 def running(laid: Laid, port: int, env: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[str]]:
     """The service's process, once it answers anything; killed at the end if it is still there."""

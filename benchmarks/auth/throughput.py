@@ -28,7 +28,8 @@ from builtin_plugins.core.auth.server import refresh_tokens
 from builtin_plugins.core.auth.server.database import open_pool
 from builtin_plugins.core.auth.server.passwords import Passwords
 from builtin_plugins.core.auth.server.users import from_row
-from tests.auth.postgres import free_port, running_postgres
+from tests.auth.postgres import running_postgres
+from tests.ports import free_port
 
 PASSWORD = "a benchmark s password"
 COST = 10

@@ -20,12 +20,6 @@ MILLISECONDS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
 Figures = dict[str, float]
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 @contextlib.contextmanager
 def serving(argv: list[str], env: dict[str, str], port: int, cwd: Path = ROOT) -> Iterator[psutil.Process]:
     """A server's process, from when its port answers until the end of the block."""

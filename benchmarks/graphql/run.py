@@ -17,9 +17,10 @@ import sys
 from pathlib import Path
 
 from tests.engine.servers import running_postgres
+from tests.ports import free_port
 
 from . import postgraphile
-from .load import Figures, free_port, pgbench, serving, wrk
+from .load import Figures, pgbench, serving, wrk
 from .work import POSTGRAPHILE, WORK, fill, statements, track
 
 

@@ -21,8 +21,9 @@ import psutil
 from websockets.asyncio.client import ClientConnection, connect
 
 from tests.engine.servers import running_postgres
+from tests.ports import free_port
 
-from .load import free_port, serving
+from .load import serving
 from .work import fill, track
 
 QUERY = "subscription { author(limit: 10, order_by: {id: asc}) { id name score } }"

@@ -16,8 +16,9 @@ from typing import Any
 import httpx
 
 from tests.engine.servers import running_postgres
+from tests.ports import free_port
 
-from .load import free_port, serving
+from .load import serving
 
 ADMIN = {"x-hasura-admin-secret": "bench"}
 

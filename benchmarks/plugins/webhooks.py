@@ -35,7 +35,8 @@ from builtin_plugins.host.jobs.queue import POOL
 from builtin_plugins.host.webhooks import Source, intake
 from builtin_plugins.host.webhooks.protocol import protocol
 from hookspecs.models.manifest import Webhook
-from tests.auth.postgres import free_port, running_postgres
+from tests.auth.postgres import running_postgres
+from tests.ports import free_port
 
 SECRET = "of-the-benchmark"
 BODY = b'{"ref":"refs/heads/main","padding":"' + b"x" * 560 + b'"}'

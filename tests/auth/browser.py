@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import httpx
 
-from .postgres import free_port
+from tests.ports import free_port
 
 PROGRAMS = ("chromedriver", "chromium")
 

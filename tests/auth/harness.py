@@ -21,8 +21,7 @@ from aiosmtpd.controller import Controller
 from builtin_plugins.core.auth.server.app import create_app
 from builtin_plugins.core.auth.server.service import Service
 from builtin_plugins.core.auth.server.settings import from_environment
-
-from .postgres import free_port
+from tests.ports import free_port
 
 JWT_KEY = "a-key-that-only-tests-use-0123456789"
 CLIENT_URL = "http://app.test"

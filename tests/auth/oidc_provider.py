@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from .postgres import free_port
+from tests.ports import free_port
 
 CLIENT_ID, CLIENT_SECRET = "the-client", "the-client-s-secret"
 

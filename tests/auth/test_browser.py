@@ -13,9 +13,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import httpx
 import pytest
 
+from tests.ports import free_port
+
 from .browser import Browser, missing
 from .harness import PASSWORD, Harness, MailSink, link_of, variables
-from .postgres import free_port
 from .test_graphql import FIRST, engine, track
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=f"not installed: {missing()}")

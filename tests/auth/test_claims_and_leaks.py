@@ -16,8 +16,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Route
 
+from tests.ports import free_port
+
 from .harness import JWT_KEY
-from .postgres import free_port
 
 LEAKED = "password1"
 

@@ -19,9 +19,9 @@ from starlette.routing import Route
 
 from builtin_plugins.core.auth.server.app import routes
 from builtin_plugins.core.auth.server.errors import TABLE
+from tests.ports import free_port
 
 from .harness import JWT_KEY, MailSink, variables
-from .postgres import free_port
 from .test_abuse import claims
 
 ROOT = Path(__file__).parents[2]

@@ -17,9 +17,9 @@ from joserfc.jws import extract_compact
 
 from builtin_plugins.core.auth.server.admin.keys import rotate
 from builtin_plugins.core.auth.server.metadata import tables
+from tests.ports import free_port
 
 from .harness import JWT_KEY
-from .postgres import free_port
 
 ADMIN = "an-admin-secret-of-tests-alone-1234"
 PLAIN = {"AUTH_EMAIL_SIGNIN_EMAIL_VERIFIED_REQUIRED": "false"}

@@ -29,7 +29,8 @@ from starlette.routing import Route
 
 from builtin_plugins.core.auth.server.app import routes
 from tests.conftest import Nself
-from tests.native_project import free_ports, until
+from tests.native_project import until
+from tests.ports import free_ports
 
 from .browser import Browser, missing
 from .harness import PASSWORD, query_of

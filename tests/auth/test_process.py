@@ -10,8 +10,9 @@ import sys
 import asyncpg
 import httpx
 
+from tests.ports import free_port
+
 from .harness import PASSWORD, MailSink, variables
-from .postgres import free_port
 
 COMMAND = [sys.executable, "-m", "builtin_plugins.core.auth.server"]
 

@@ -18,7 +18,7 @@ import pytest
 from builtin_plugins.runtimes.native.processes import strays
 from builtin_plugins.runtimes.native.runtime import NativeRuntime
 from nself_core.workspace import Workspace
-from tests.native_project import free_ports
+from tests.ports import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = "python3 dev.py demo"

@@ -16,7 +16,7 @@ import pytest
 
 from tests.conftest import SHARED, Nself
 from tests.e2e_docker import engine, images
-from tests.native_project import free_ports
+from tests.ports import free_ports
 from tests.unit.compose.stacks import compose_binary
 
 #: Parts of the fixture for which no stand-in can be made from packages: upstream images alone could prove them.

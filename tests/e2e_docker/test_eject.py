@@ -13,7 +13,8 @@ import pytest
 import yaml
 
 from tests.e2e_docker.conftest import Project, docker, on_stand_ins
-from tests.native_project import free_ports, until
+from tests.native_project import until
+from tests.ports import free_ports
 from tests.unit.compose.stacks import compose_binary
 
 pytestmark = pytest.mark.timeout(600)

@@ -18,7 +18,8 @@ import pytest
 from tests.conftest import Nself
 from tests.e2e_docker import engine, images
 from tests.e2e_docker.conftest import Project, docker, on_stand_ins
-from tests.native_project import free_ports, until
+from tests.native_project import until
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.timeout(300)
 

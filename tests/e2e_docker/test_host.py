@@ -12,7 +12,7 @@ import pytest
 from tests import plugin_home
 from tests.e2e_docker import images
 from tests.e2e_docker.conftest import Project, docker, on_stand_ins
-from tests.native_project import free_ports
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.e2e_docker.conftest import Project, on_stand_ins
-from tests.native_project import free_ports
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.timeout(900)
 

@@ -20,7 +20,7 @@ import httpx
 import pytest
 
 from tests.conftest import Nself
-from tests.native_project import free_ports
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.slow
 

@@ -17,7 +17,8 @@ from builtin_plugins.optional.functions import contribute_services, pre_deploy, 
 from builtin_plugins.optional.functions.folder import prepare
 from builtin_plugins.optional.functions.service import RUNNER
 from hookspecs import Service, Stack
-from tests.template_runner import Context, Laid, free_port, get, project_with, running, stop, wait_for
+from tests.ports import free_port
+from tests.template_runner import Context, Laid, get, project_with, running, stop, wait_for
 
 needs_node = pytest.mark.skipif(programs.node() is None, reason="Node.js and npm are not here")
 ON = {

@@ -19,7 +19,8 @@ from joserfc.jwk import OctKey
 from nself_core.workspace import Workspace
 from tests import plugin_home
 from tests.conftest import Nself
-from tests.native_project import NativeProject, free_ports, native_project, until
+from tests.native_project import NativeProject, native_project, until
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.slow
 KEY = "a-key-of-this-test-alone-0123456789abcdef"

@@ -18,7 +18,8 @@ import psutil
 import pytest
 
 from tests import plugin_home
-from tests.native_project import NativeProject, free_ports, native_project, until
+from tests.native_project import NativeProject, native_project, until
+from tests.ports import free_ports
 from tests.queue.signing import github
 from tests.queue.test_killed import post
 

@@ -12,7 +12,8 @@ import pytest
 
 from builtin_plugins.host.sandbox import bwrap
 from tests import plugin_home
-from tests.native_project import NativeProject, free_ports, native_project, until
+from tests.native_project import NativeProject, native_project, until
+from tests.ports import free_ports
 
 pytestmark = [
     pytest.mark.slow,

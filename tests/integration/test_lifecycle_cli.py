@@ -11,15 +11,10 @@ from typing import Any
 import pytest
 
 from tests.conftest import Nself
+from tests.ports import free_port
 
 DATABASE = "postgres"
 SETTINGS = "PROJECT_NAME=lifecycle\nBASE_DOMAIN=localhost\nPOSTGRES_PASSWORD='it is $odd #1 \"q\" ${x}'\n"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def status(nself: Nself, *arguments: str, **options: Any) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import pytest
 
 from tests import nginx_tree
 from tests.conftest import FIXTURE_SECRETS, Nself
+from tests.ports import free_ports
 
 RUNTIMES = ("compose", "native")
 
@@ -23,7 +24,7 @@ def passes(project: Nself) -> None:
 def test_demo_fixture(fixture_project: Nself, env: str) -> None:
     fixture_project.environ |= {k: v for k, v in FIXTURE_SECRETS.items() if k.startswith(env.upper())}
     # Native staging and prod ask for 80 and 443 on every address, which the test's machine may have in use.
-    fixture_project.environ |= dict(zip(("NGINX_PORT", "NGINX_SSL_PORT"), map(str, nginx_tree.free_ports(2)), strict=True))
+    fixture_project.environ |= dict(zip(("NGINX_PORT", "NGINX_SSL_PORT"), map(str, free_ports(2)), strict=True))
     fixture_project("build", "--env", env)
     passes(fixture_project)
     sites = {path.stem for path in (fixture_project.folder / "nginx" / "sites").iterdir()}
@@ -47,7 +48,7 @@ SETTINGS = {
 
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
 def test_settings(write_env: Callable[[str], Nself], settings: str) -> None:
-    http, https = nginx_tree.free_ports(2)
+    http, https = free_ports(2)
     nself = write_env(f"PROJECT_NAME=proxy\nNGINX_PORT={http}\nNGINX_SSL_PORT={https}\n{settings}")
     nself("build")
     passes(nself) if "SSL_ENABLED=false" not in settings else passes_without_tls(nself)
@@ -59,7 +60,7 @@ def passes_without_tls(nself: Nself) -> None:
 
 
 def test_own_site_wins(write_env: Callable[[str], Nself]) -> None:
-    http, https = nginx_tree.free_ports(2)
+    http, https = free_ports(2)
     nself = write_env(f"PROJECT_NAME=proxy\nBASE_DOMAIN=example.test\nNGINX_PORT={http}\nNGINX_SSL_PORT={https}\n")
     own = nself.folder / "nginx" / "conf.d"
     own.mkdir(parents=True)
@@ -91,7 +92,7 @@ def test_a_prod_tree_is_strict(write_env: Callable[[str], Nself]) -> None:
 
 
 def test_custom_certificate(write_env: Callable[[str], Nself]) -> None:
-    http, https = nginx_tree.free_ports(2)
+    http, https = free_ports(2)
     nself = write_env(
         f"PROJECT_NAME=proxy\nNGINX_PORT={http}\nNGINX_SSL_PORT={https}\n"
         "SSL_MODE=custom\nSSL_CERT_PATH=tls/mine.pem\nSSL_KEY_PATH=tls/mine.key\n"

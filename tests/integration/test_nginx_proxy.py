@@ -15,6 +15,7 @@ import pytest
 
 from tests import nginx_tree
 from tests.conftest import Nself
+from tests.ports import free_ports
 
 DOMAIN = "proxy.test"
 
@@ -85,7 +86,7 @@ class Proxy:
 
 @pytest.fixture
 def proxy(nself: Nself, own_home: Path, upstream: int) -> Iterator[Proxy]:
-    http_port, https_port, dead, api = nginx_tree.free_ports(4)
+    http_port, https_port, dead, api = free_ports(4)
     (nself.folder / ".env").write_text(
         f"PROJECT_NAME=proxy\nBASE_DOMAIN={DOMAIN}\nNGINX_PORT={http_port}\nNGINX_SSL_PORT={https_port}\n"
         f"FRONTEND_APP_1_NAME=app\nFRONTEND_APP_1_PORT={upstream}\n"

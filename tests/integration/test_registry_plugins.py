@@ -23,7 +23,7 @@ from standardwebhooks import Webhook
 from hookspecs.testing import Receiver
 from hookspecs.trial import ADMIN_SECRET, INTERNAL_SECRET, JWT_KEY, PluginStack
 from tests.conftest import ROOT
-from tests.native_project import free_ports
+from tests.ports import free_ports
 from tests.registry.operator import served
 
 SOURCES = ROOT / "registry" / "plugins"
@@ -145,6 +145,7 @@ def test_seven_need_no_network(tmp_path: Path, story: Story) -> None:
 def test_one_command_installs_them_and_they_start(story: Story) -> None:
     story.cli("plugin", "install", *SEVEN, "--yes")
     story.configure()
+    story.spread_ports()
     story.cli("build")
     story.cli("start", "--runtime", "native", timeout=700)
     assert story.states() == dict.fromkeys(SEVEN, "serving")

@@ -14,7 +14,8 @@ import pytest
 from nself_core.lifecycle import rotation
 from nself_core.workspace import Workspace
 from tests.conftest import Nself
-from tests.native_project import free_ports, quiet
+from tests.native_project import quiet
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.slow
 

@@ -15,7 +15,8 @@ import pytest
 
 from builtin_plugins.custom import programs
 from builtin_plugins.custom.catalogue import TEMPLATES
-from tests.template_runner import answers, free_port, get, lay_out, running, stop, wait_for
+from tests.ports import free_port
+from tests.template_runner import answers, get, lay_out, running, stop, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.network]
 

@@ -23,7 +23,7 @@ from builtin_plugins.host.webhooks.protocol import protocol
 from builtin_plugins.host.webhooks.store import NotStoredError, Row, Store
 from hookspecs.models.host import Event
 from hookspecs.models.manifest import Webhook
-from tests.auth.postgres import free_port
+from tests.ports import free_port
 
 from .test_jobs import until, working
 

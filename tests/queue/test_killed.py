@@ -14,7 +14,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from tests.auth.postgres import free_port
+from tests.ports import free_port
 
 from .host_process import SECRET
 

@@ -18,7 +18,7 @@ from builtin_plugins.egress import GuardedTransport, public_address
 from builtin_plugins.host.jobs import Queue, Workers
 from builtin_plugins.host.jobs.records import Records
 from builtin_plugins.host.webhooks import Outbound, outbound
-from tests.auth.postgres import free_port
+from tests.ports import free_port
 
 from .test_jobs import until, working
 

@@ -24,7 +24,7 @@ from builtin_plugins.host.webhooks.endpoint import Intake, Source
 from builtin_plugins.host.webhooks.remote import PayPal
 from builtin_plugins.host.webhooks.schemes import paypal
 from hookspecs.models.manifest import Webhook
-from tests.auth.postgres import free_port
+from tests.ports import free_port
 
 from .signing import NOW, Request, paypal_message
 from .test_forged import Memory

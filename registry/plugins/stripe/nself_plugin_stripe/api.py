@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 PAGE = 100
 
 
+def moment(host: HostContext) -> datetime:
+    """Now, to the second, as Stripe tells times: an event of the second in which a list was read must not look older than it."""
+    return host.now().replace(microsecond=0)
+
+
 class Api:
     """One account's API."""
 
@@ -47,7 +52,7 @@ class Api:
         """The pages of a list, newest objects first, from after the object ``after``; each with the time it was asked for."""
         while True:
             cursor = [("starting_after", after)] if after else []
-            asked = self._host.now()
+            asked = moment(self._host)
             page = await self.get(path, [("limit", str(PAGE)), *query, *cursor])
             if page["data"]:
                 yield asked, page["data"]

@@ -12,7 +12,7 @@ from hookspecs.mirror import upsert
 from hookspecs.outside import OutsideError
 from hookspecs.web import account, admin
 from nself_plugin_stripe.accounts import accounts
-from nself_plugin_stripe.api import Api
+from nself_plugin_stripe.api import Api, moment
 from nself_plugin_stripe.objects import KINDS
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def application(host: HostContext) -> FastAPI:
                     if here.get(thing["id"]) != there:
                         differences.append(Difference(id=thing["id"], here=here.get(thing["id"]), there=there))
                         if mend:
-                            await upsert(host.pool, kind.mirror, account, [thing], host.now())
+                            await upsert(host.pool, kind.mirror, account, [thing], moment(host))
                 compared += len(page)
                 if compared >= limit:
                     break

@@ -10,7 +10,7 @@ from hookspecs import Job
 from hookspecs.mirror import delete_unseen, upsert
 from hookspecs.outside import OutsideError
 from nself_plugin_stripe.accounts import Account, accounts
-from nself_plugin_stripe.api import Api
+from nself_plugin_stripe.api import Api, moment
 from nself_plugin_stripe.objects import KINDS, Kind
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ async def _begin(host: HostContext, account: str, kind: Kind) -> tuple[datetime,
     row = await host.pool.fetchrow(
         "SELECT * FROM np_stripe_syncs WHERE source_account_id = $1 AND resource = $2", account, kind.name
     )
-    now = host.now()
+    now = moment(host)
     if row is not None and row["finished_at"] is None and row["cursor"] and row["started_at"] > now - RESUMABLE:
         return row["started_at"], row["cursor"]
     await host.pool.execute(
