@@ -3,12 +3,12 @@
 
     python3 dev.py demo     make the environment, scaffold a demo project, build it and start it natively
     python3 dev.py test     make the environment and run every check and test (--fast: without starting services;
-                            --docker: also those on a Docker Engine)
+                            --no-docker: without those on a Docker Engine)
     python3 dev.py venv     make the environment alone
 
 The environment is ``.venv`` beside this file and the demo project is ``demo``. On Debian, run as root, ``test`` installs the
-packages that tests need (Docker, Compose, Go and monitoring programs); what cannot be had is skipped by name. With ``--docker`` a
-Docker Engine is started where none answers; its images are kept in ``~/.cache/nself-tests`` (``NSELF_TEST_CACHE``).
+packages that tests need (Docker, Compose, Go and monitoring programs); what cannot be had is skipped by name. A Docker Engine is
+started where none answers; its images are kept in ``~/.cache/nself-tests`` (``NSELF_TEST_CACHE``).
 """
 
 from __future__ import annotations
@@ -147,9 +147,11 @@ def test(fast: bool, docker: bool, rest: list[str]) -> int:
         return quick
     # two modules at a time: they wait more than they work
     slow = run_tests("slow and not docker", "-n", "2", "--dist", "loadfile", "-ra", *rest)
+    slow = 0 if slow == NO_TESTS and rest else slow
     if not docker:
-        print("The tests on a Docker Engine are left out; they run with: python3 dev.py test --docker", flush=True)
-    return (docker and test_on_docker(rest)) or (0 if slow == NO_TESTS and rest else slow)
+        print("The tests on a Docker Engine are left out.", flush=True)
+        return slow
+    return test_on_docker(rest) or slow
 
 
 def run_tests(marker: str, *options: str) -> int:
@@ -181,7 +183,7 @@ def test_on_docker(rest: list[str]) -> int:
             os.environ |= {"DOCKER_HOST": host, "NSELF_TEST_COMPOSE_V2": engine.compose_v2()}
             print(f"Docker tests run on the engine at {host}", flush=True)
             run(PYTHON, "-m", "tests.e2e_docker.images")
-            code = run(*PYTEST, "-m", "docker", "-ra", *rest, check=False)
+            code = run_tests("docker", "-ra", *rest)
     except RuntimeError as reason:
         print(f"\n{'=' * 20} DOCKER TESTS ARE SKIPPED: {reason} {'=' * 20}\n", flush=True)
         code = run(*PYTEST, "-m", "docker", "-ra", *rest, check=False)
@@ -192,14 +194,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("command", choices=("demo", "test", "venv"))
     parser.add_argument("--fast", action="store_true", help="leave out the tests that start services")
-    parser.add_argument("--docker", action="store_true", help="also run the tests on a Docker Engine, started where none answers")
+    parser.add_argument("--no-docker", action="store_true", help="leave out the tests on a Docker Engine")
     options, rest = parser.parse_known_args()
     if sys.version_info < (3, 11):  # noqa: UP036  an older Python may well run this file
         raise SystemExit(f"dev.py: Python 3.11 or later is needed; this is {sys.version.split()[0]}")
     if options.command == "venv":
         install(tests=True)
         return 0
-    return demo() if options.command == "demo" else test(options.fast, options.docker, rest)
+    return demo() if options.command == "demo" else test(options.fast, not options.no_docker, rest)
 
 
 if __name__ == "__main__":

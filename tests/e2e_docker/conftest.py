@@ -54,8 +54,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def docker_host() -> str:
     """The engine, with the images in it."""
     found = engine.present()
-    if not found:
-        pytest.skip(f"{engine.why_not() or 'no Docker Engine answers'}; `python3 dev.py test --docker` starts one where it may")
+    lacking = (not found and engine.why_not()) or engine.why_no_images()
+    if lacking or not found:
+        pytest.skip(f"{lacking or 'no Docker Engine answers'}; `python3 dev.py test` starts one where it may")
     os.environ["DOCKER_HOST"] = found
     images.build_all()
     return found

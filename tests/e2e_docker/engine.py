@@ -63,12 +63,24 @@ def why_not() -> str:
     return ""
 
 
+def why_no_images() -> str:
+    """Why the stand-in images cannot be made here; empty where they can."""
+    if os.geteuid() != 0 or not shutil.which("mmdebstrap"):
+        return "the stand-in images are made by root with mmdebstrap"
+    if not Path("/etc/debian_version").exists() or not shutil.which("apt-get"):
+        return "the stand-in images are made of Debian's packages, on Debian"
+    return ""
+
+
 @contextmanager
 def running(data: Path | None = None, *options: str) -> Iterator[str]:
-    """The address of an engine for the time of the block. ``RuntimeError`` where none can be had.
+    """The address of an engine for the time of the block. ``RuntimeError`` where none can be had, or no images for it.
 
     ``data``: a further engine with its data there, started with ``options`` in a network of its own, as two would fight for one.
     """
+    lacking = why_no_images()
+    if lacking:
+        raise RuntimeError(lacking)
     found = "" if data else present()
     if found:
         yield found

@@ -154,7 +154,7 @@ def test_start_states_change_stop_destroy(run: Run) -> None:
 
     probed = {s.name: s.health for s in runtime.states(probe=True)}
     assert probed["web"] == "healthy"
-    usage = next(s for s in runtime.states() if s.name == "web")
+    usage = next(s for s in runtime.states(usage=True) if s.name == "web")
     assert usage.memory is not None
     assert usage.cpu is not None
     runtime.stop(None, progress=run.progress)
