@@ -62,16 +62,16 @@ def test_killed_in_the_middle_of_every_kind_of_delivery(engine: Engine, hook: Ho
 
 
 def test_what_was_delivered_can_be_read(engine: Engine, hook: Hook) -> None:
-    call(engine, "pg_create_event_trigger", name="told", webhook=hook.url, **TRIGGER)
+    call(engine, "pg_create_event_trigger", name="kept", webhook=hook.url, **TRIGGER)
     engine.ask('mutation { insert_author_one(object: {name: "Kim"}) { id } }')
     hook.wait(1)
-    until(lambda: call(engine, "pg_get_event_logs", name="told", status="processed"))
-    (event,) = call(engine, "pg_get_event_logs", name="told")
+    until(lambda: call(engine, "pg_get_event_logs", name="kept", status="processed"))
+    (event,) = call(engine, "pg_get_event_logs", name="kept")
     assert event["payload"]["data"]["new"]["name"] == "Kim"
-    assert call(engine, "pg_get_event_logs", name="told", status="pending") == []
-    (invoked,) = call(engine, "pg_get_event_invocation_logs", name="told", limit=5)
+    assert call(engine, "pg_get_event_logs", name="kept", status="pending") == []
+    (invoked,) = call(engine, "pg_get_event_invocation_logs", name="kept", limit=5)
     assert (invoked["event_id"], invoked["status"]) == (event["id"], 200)
-    call(engine, "pg_delete_event_trigger", name="told")
+    call(engine, "pg_delete_event_trigger", name="kept")
 
     moment = {"webhook": hook.url, "schedule_at": "2020-01-01T00:00:00Z", "payload": {"told": 1}, "comment": "told"}
     made = call(engine, "create_scheduled_event", **moment, retry_conf={"tolerance_seconds": 10**9})["event_id"]

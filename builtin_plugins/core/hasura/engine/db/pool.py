@@ -27,18 +27,21 @@ def _identity(value: Any) -> Any:
 class Lease:
     """One connection and the statements prepared on it."""
 
-    __slots__ = ("connection", "statements")
+    __slots__ = ("_made", "connection", "statements")
 
     def __init__(self, connection: asyncpg.Connection) -> None:
         self.connection = connection
         self.statements: OrderedDict[str, Any] = OrderedDict()
+        self._made = 0
 
     async def prepare(self, sql: str) -> Any:
         """The prepared statement of this text, made on first use."""
         found = self.statements.get(sql)
         if found is not None:
             return found
-        statement = await self.connection.prepare(sql)
+        self._made += 1
+        # With a name: where its own cache is off, asyncpg has PostgreSQL parse and plan a nameless statement for every run.
+        statement = await self.connection.prepare(sql, name=f"nself_{self._made}")
         self.statements[sql] = statement
         if len(self.statements) > STATEMENTS_KEPT:
             self.statements.popitem(last=False)
