@@ -85,7 +85,8 @@ class Store:
 
     async def _write(self, batch: _Waiting) -> None:
         try:
-            await asyncio.wait_for(self._insert([row for row, _ in batch]), self._patience)
+            async with asyncio.timeout(self._patience):
+                await self._insert([row for row, _ in batch])
         except Exception as error:
             import asyncpg
 
