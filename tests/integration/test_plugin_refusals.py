@@ -146,6 +146,7 @@ def test_the_whole_list(shop: Shop) -> None:
     shop.refused("is a command of nself", "plugin", "install", "build")
     shop.refused("acme/good 1.0.0 is installed under the same name", "plugin", "install", "mallory/good")
     shop.refused("there is no plugin 'nowhere'", "plugin", "install", "nowhere")
+    shop.refused("plugin core-postgres is here, but in no registry", "plugin", "info", "core-postgres")
     shop.refused("there is no such folder", "plugin", "install", "../../nowhere")
     shop.refused("names no plugin", "plugin", "install", "Good")
 

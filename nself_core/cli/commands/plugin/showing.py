@@ -149,6 +149,9 @@ def info(name: str, as_json: bool) -> None:
     found = _newest_first([one for one in catalogue.releases(plain) if publisher in {"", one.publisher}])
     best = next((one for one in found if not one.revoked and not one.yanked), None) or here or next(iter(found), None)
     if best is None:
+        if manager().find(plain) is not None:
+            remedy = f"nself plugin status {plain} shows what is known of it here"
+            raise UserError(f"plugin {plain} is here, but in no registry", remedy=remedy, code="plugin-unlisted")
         where = f" (not asked: {'; '.join(catalogue.away.values())})" if catalogue.away else ""
         raise UserError(f"there is no plugin {name!r}{where}", remedy="nself plugin search WORD", code="plugin-unknown")
     ways = ways_to(best.bundles) if best.tier == "pro" else []
