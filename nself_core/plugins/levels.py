@@ -158,12 +158,16 @@ def _last(text: str) -> str:
 
 
 def _settings(plugin: _Plugin) -> dict[str, str]:
-    """A value for each required setting and outside secret, so that the plugin can start."""
+    """A value for each required setting and each secret of a webhook, so that the plugin can start and take events.
+
+    Other secrets stay unset, as with a user who gave none: one of them may be the address of another database.
+    """
     made = {}
+    signing = {webhook.get("secret") for webhook in plugin.manifest.get("webhooks", ())}
     for setting in plugin.manifest.get("settings", ()):
         if setting.get("default") or setting.get("unused") or "{" in setting["name"]:
             continue
-        if setting.get("required") or (setting.get("secret") and not setting.get("generate")):
+        if setting.get("required") or setting["name"] in signing:
             made[setting["name"]] = setting.get("example") or "whsec_" + "bm90LWEtcmVhbC1zZWNyZXQtb25seS1hLWNoZWNr"
     return made
 
