@@ -18,26 +18,42 @@ from packaging.utils import canonicalize_name
 
 from hookspecs.errors import UserError
 from nself_core.plugins.pip import run_pip
-from nself_core.plugins.shared import LOCK
+from nself_core.plugins.shared import CURRENT, LOCK
 from nself_core.plugins.sources.model import Release
 
 Say = Callable[[str], None]
+#: In an environment of a plugin's own: what it was made for.
+_REQUIRES = "requires.json"
 _CONFLICT = re.compile(r"^\s+(\S+) (\S+) depends on (.+)$", re.M)
 _CONSTRAINT = re.compile(r"^\s+The user requested \(constraint\) (\S+)$", re.M)
 
 
 def shared_set(place: Path, releases: Sequence[Release], staging: Path, say: Say) -> str | None:
-    """The folder of the set that meets what these plugins require; ``None`` where nself's own packages already do."""
+    """The folder of the set that meets what these plugins require; ``None`` where nself's own packages already do.
+
+    The set in use stays where it meets them: to take a plugin away asks no index.
+    """
     own = _own_versions()
-    if all(_met(text, own) for one in releases for text in one.manifest["requires"]):
+    texts = [text for one in releases for text in one.manifest["requires"]]
+    if all(_met(text, own) for text in texts):
         return None
+    used = _in_use(place)
+    if used is not None and all(_met(text, {**_locked_versions(used), **own}) for text in texts):
+        return str(used)
     say(f"resolving what {_and([one.name for one in releases])} require")
     locked = _resolve(releases, staging / "shared", own)
     return str(_install(place, [line for line in locked if _name(line) not in own], staging / "shared", say))
 
 
 def environment(place: Path, release: Release, staging: Path, say: Say) -> str:
-    """The folder of an environment with what one plugin requires, sharing nothing with nself's own."""
+    """The folder of an environment with what one plugin requires, sharing nothing with nself's own.
+
+    The one in use stays as long as the plugin requires the same, whatever is newer by then.
+    """
+    asked = json.dumps(sorted(release.manifest["requires"]))
+    used = _in_use(place)
+    if used is not None and (used / _REQUIRES).is_file() and (used / _REQUIRES).read_text(encoding="utf-8") == asked:
+        return str(used)
     say(f"resolving what {release.name} requires")
     work = staging / f"own-{release.name}"
     locked = _resolve([release], work, {})
@@ -50,11 +66,24 @@ def environment(place: Path, release: Release, staging: Path, say: Say) -> str:
     unfinished = place / f"{target.name}.unfinished"
     _run([sys.executable, "-m", "venv", "--without-pip", "--clear", str(unfinished)], f"an environment for {release.name}")
     lock = _write_lock(unfinished, locked)
+    (unfinished / _REQUIRES).write_text(asked, encoding="utf-8")
     python = str(unfinished / "bin" / "python")
     _pip(["--python", python, "install", "--require-hashes", "--no-deps", "-r", str(lock)], f"what {release.name} requires")
     unfinished.rename(target)
     _mend_scripts(unfinished, target)
     return str(target)
+
+
+def _in_use(place: Path) -> Path | None:
+    """The folder that the link leads to."""
+    link = place / CURRENT
+    return link.resolve() if link.is_dir() else None
+
+
+def _locked_versions(folder: Path) -> dict[str, str]:
+    """Name → version of the packages in a set."""
+    lines = (folder / LOCK).read_text(encoding="utf-8").splitlines()
+    return {_name(line): line.partition("==")[2].split()[0] for line in lines}
 
 
 def _resolve(releases: Sequence[Release], work: Path, own: dict[str, str]) -> list[str]:

@@ -11,9 +11,6 @@ from nself_core.plugins.signing import SigningKey
 from nself_core.plugins.sources.building import CATALOGUE, LEVELS, build, sources
 from scripts.levels import REGISTRY, content_hash, recorded
 
-#: Not of level 8, with the reason: what MLflow requires (600 MB) could not be fetched in the time when the others were computed.
-BELOW: dict[str, int] = {"mlflow": 0}
-
 
 def test_every_plugin_is_recorded_as_its_files_are_now() -> None:
     now = {source.name: content_hash(source) for source in sources(REGISTRY)}
@@ -28,7 +25,7 @@ def test_the_embedded_registry_carries_the_levels_and_none_for_what_was_changed(
     build(REGISTRY, tmp_path / "built", key)
     entries = json.loads((tmp_path / "built" / CATALOGUE).read_bytes())["releases"]
     levels = {entry["manifest"]["name"]: entry["level"] for entry in entries}
-    assert levels == {name: BELOW.get(name, 8) for name in recorded()}
+    assert levels == dict.fromkeys(recorded(), 8)
 
     (tmp_path / "registry").mkdir()
     (tmp_path / "registry" / "plugins").symlink_to(REGISTRY / "plugins")

@@ -74,7 +74,8 @@ def test_one_set_that_all_agree_on(room: Room) -> None:
     assert [line.partition(" ")[0] for line in lock] == ["drawing==1.0", "shapes==1.5"]
     assert all("--hash=sha256:" in line for line in lock)
     uninstall(room.home, room.project, "two", drop=None, say=print)
-    assert shared.shared_path(room.home) == first
+    assert shared.shared_path(room.home) == place, "a set that meets what is left stays"
+    assert imported(room, "shapes") == "1.5"
 
 
 def test_what_cannot_be_met_together_names_both_and_changes_nothing(room: Room) -> None:
@@ -128,6 +129,22 @@ def test_an_environment_of_its_own(room: Room) -> None:
     done = subprocess.run([place / "bin" / "python", "-I", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["2.0", "False"]
     assert imported(room, "shapes") == "1.5"
+
+
+def test_what_is_there_needs_no_index(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plugin goes, and one comes that requires nothing new, with the index out of reach."""
+    room.offer("engine", requires=["shapes>=2"], own_environment=True)
+    for name in ("one", "two"):
+        room.offer(name, requires=["shapes<2"])
+    room.install("one", "engine")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(room.home / "nowhere"))
+    room.install("two")
+    uninstall(room.home, room.project, "one", drop=None, say=print)
+    assert imported(room, "shapes") == "1.5"
+    assert shared.own_environment(room.home, "engine") is not None
+    room.offer("engine", "2.0.0", requires=["shapes>=1.6"], own_environment=True)
+    with pytest.raises(UserError, match="cannot be had"):
+        room.install("engine", renew=True)
 
 
 def test_a_rollback_takes_its_packages_along(room: Room) -> None:
