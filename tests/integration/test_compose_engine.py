@@ -20,6 +20,7 @@ from builtin_plugins.runtimes.compose.engine import Engine
 from builtin_plugins.runtimes.compose.runtime import Compose
 from hookspecs import Build, HttpProbe, Image, Join, Limits, Mount, Need, Port, Secret, Service, ServiceState, UserError
 from nself_core.stack.resolver import ValueResolver
+from tests.native_project import until
 from tests.unit.compose.stacks import compose_binary, project, stack, write
 
 pytestmark = [pytest.mark.slow, pytest.mark.docker]
@@ -202,7 +203,9 @@ def test_an_image_is_built_and_again_where_its_source_changed(run: Run) -> None:
     for word in ("one", "one", "two"):
         (source / "word").write_text(f"{word}\n")
         assert run.start(runtime)["made"].status == "running"
-        assert [line.text for line in runtime.logs(["made"], follow=False, tail=1, since=None)] == [word]
+        # without a health check it is up before it has said anything
+        said = until(lambda: [line.text for line in runtime.logs(["made"], follow=False, tail=1, since=None)])
+        assert said == [word]
         images.add(runtime.engine.of_service("made")[0]["ImageID"])
     assert len(images) == 2
     assert [state for _, state, _ in run.seen].count("building") == 2
