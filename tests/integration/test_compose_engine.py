@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from builtin_plugins.runtimes.compose.engine import Engine
 from builtin_plugins.runtimes.compose.runtime import Compose
 from hookspecs import Build, HttpProbe, Image, Join, Limits, Mount, Need, Port, Secret, Service, ServiceState, UserError
 from nself_core.stack.resolver import ValueResolver
+from tests.native_project import until
 from tests.unit.compose.stacks import compose_binary, project, stack, write
 
 pytestmark = [pytest.mark.slow, pytest.mark.docker]
@@ -201,7 +203,9 @@ def test_an_image_is_built_and_again_where_its_source_changed(run: Run) -> None:
     for word in ("one", "one", "two"):
         (source / "word").write_text(f"{word}\n")
         assert run.start(runtime)["made"].status == "running"
-        assert [line.text for line in runtime.logs(["made"], follow=False, tail=1, since=None)] == [word]
+        # without a health check it is up before it has said anything
+        said = until(lambda: [line.text for line in runtime.logs(["made"], follow=False, tail=1, since=None)])
+        assert said == [word]
         images.add(runtime.engine.of_service("made")[0]["ImageID"])
     assert len(images) == 2
     assert [state for _, state, _ in run.seen].count("building") == 2
@@ -229,6 +233,27 @@ def test_what_never_gets_healthy_is_named(run: Run) -> None:
     assert "404" in states["web"].reason
     assert (states["ends"].status, states["ends"].reason) == ("failed", "exit code 3")
     assert states["after"].status == "stopped"
+
+
+@pytest.mark.parametrize("generation", ["v2"], indirect=True)
+def test_what_was_left_behind_neither_shows_nor_blocks_a_start(run: Run) -> None:
+    """Init containers showed as stopped; what a service of old, or a start that was cut off, had left blocked the next start."""
+    of_old = WEB.model_copy(update={"name": "of-old", "ports": (Port(container=8000, host=18932),), "needs": ()})
+    run.start(run.runtime(of_old))
+    new = of_old.model_copy(update={"name": "new"})  # it wants the very port of the one that is no longer in the stack
+    runtime = run.runtime(HELPER, new)
+    runtime._compose.run("up", "--no-start", "new", deadline=lambda: False, meanwhile=lambda: None)
+    assert {s.name: s.status for s in runtime.states()} == {"helper": "stopped", "new": "stopped"}
+    assert 18932 in runtime.own_ports(), "what the project itself holds is not taken by a stranger"
+
+    states = run.start(runtime)
+    assert (states["new"].health, states["helper"].status) == ("healthy", "completed")
+    assert {c["Labels"]["nself.service"] for c in runtime.engine.containers()} == {"helper", "new"}
+
+    began = time.monotonic()
+    run.runtime(HELPER).stop(None, progress=run.progress)
+    assert runtime.engine.of_service("new", running=True) == [], "a stop ends what is no longer in the stack"
+    assert time.monotonic() - began < 20, "and gives it the second that it was made with, not the usual thirty"
 
 
 def test_a_missing_image_and_a_taken_name_are_one_clear_error(run: Run, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -134,6 +134,11 @@ class Engine:
         """Send its stop signal, and the kill after ``grace`` seconds."""
         self._end(container, "stop", grace)
 
+    def own_grace(self, container: str) -> int:
+        """The seconds it was made with: what one is given whose service is no longer in the Stack."""
+        found = self.inspect(container) or {}
+        return int(found.get("Config", {}).get("StopTimeout") or 30)
+
     def restart(self, container: str, *, grace: int) -> None:
         self._end(container, "restart", grace)
 

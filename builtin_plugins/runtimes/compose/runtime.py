@@ -242,7 +242,8 @@ class Compose:
     def _stop(self, container: dict[str, Any], progress: Progress) -> None:
         name = container["Labels"].get(labels.SERVICE, "")
         service = self.stack.find(name)
-        grace = int(self.project.settings.get("DOCKER_STOP_GRACE_PERIOD") or (service.stop_grace if service else 30))
+        own = service.stop_grace if service else self.engine.own_grace(container["Id"])
+        grace = int(self.project.settings.get("DOCKER_STOP_GRACE_PERIOD") or own)
         progress(name, "stopping", "")
         self.engine.stop(container["Id"], grace=grace)
         progress(name, "stopped", "")

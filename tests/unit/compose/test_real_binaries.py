@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
+from builtin_plugins.runtimes.compose import binaries
+from builtin_plugins.runtimes.compose.command import ComposeCommand
+from builtin_plugins.runtimes.compose.engine import Engine
 from hookspecs import (
     ExecProbe,
     HttpProbe,
@@ -107,6 +110,29 @@ def test_everything_we_write_is_understood(tmp_path: Path, generation: str) -> N
     assert str(web["pids_limit"]) == "512"
     assert web["security_opt"] == ["no-new-privileges:true"]
     assert web["labels"]["nself.service"] == "web"
+
+
+@pytest.mark.parametrize("generation", ["v1", "v2"])
+def test_neither_the_folder_nor_composes_own_variables_change_what_is_run(
+    tmp_path: Path, generation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Relative paths broke in folders below; another project's name or file in Compose's variables won over ours."""
+    made = project(tmp_path / "my_folder", name="demo")
+    below = made.root / "deep" / "down"
+    below.mkdir(parents=True)
+    (made.root / ".env").write_text("COMPOSE_PROJECT_NAME=other\nCOMPOSE_FILE=nowhere.yml\nPORT=9\n")
+    found = binaries.ComposeBinary(compose_binary(generation))
+    monkeypatch.setattr(binaries, "find", lambda: found)
+    write(made, stack(made, Service(name="web", image=Image(ref="x"), env={"TOKEN": Secret(name="TOKEN")})), {"TOKEN": "${PORT}"})
+    argv = ComposeCommand(made.root, made.name, Engine(made.name)).argv("config")
+    environment = {"PATH": os.environ["PATH"], "COMPOSE_PROJECT_NAME": "other", "COMPOSE_FILE": "nowhere.yml"}
+    done = subprocess.run(argv, cwd=below, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    shown = yaml.safe_load(done.stdout)
+    assert shown["services"]["web"]["environment"]["TOKEN"].replace("$$", "$") == "${PORT}"
+    assert shown["networks"]["default"]["name"] == "demo_network"
+    assert shown.get("name", made.name) == made.name
+    assert argv[argv.index("-p") + 1] == made.name
 
 
 def test_a_stack_without_services_is_a_valid_file(tmp_path: Path) -> None:

@@ -87,6 +87,16 @@ def test_a_server_on_every_address_takes_the_loopback_port_too() -> None:
         assert ports.why_taken(server.getsockname()[1]) == "taken"
 
 
+def test_a_udp_socket_takes_no_port_from_anybody(tmp_path: Path) -> None:
+    """HTTP/3 of another server, on UDP, was taken for one on the same port of TCP."""
+    with socket.socket(type=socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", 0))
+        number = other.getsockname()[1]
+        found = ports.settle(one_service(tmp_path, host=number, explicit=True), own=(), containers=True)
+    assert (found.moved, found.errors) == ((), ())
+    assert found.ports.get("web", "http") == number
+
+
 def test_a_low_port_that_is_taken_goes_to_its_fallback_and_not_to_the_next_number(tmp_path: Path) -> None:
     bound = one_service(tmp_path, host=443, fallback=8443, edge=True)
     found = ports.settle(

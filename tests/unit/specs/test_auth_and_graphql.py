@@ -34,6 +34,33 @@ def test_odd_keys_round_trip_as_json(tmp_path: Path) -> None:
     assert json.loads(environment(tmp_path, "hasura")["HASURA_GRAPHQL_JWT_SECRET"])["key"] == KEY
 
 
+QUOTED, BARE = 'k3y-with-"quotes"-of-more-than-32-characters', "a-key-of-letters-alone-of-more-than-32-characters"
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        (f"HASURA_JWT_KEY='{KEY}'", KEY),
+        (f"AUTH_JWT_SECRET='{KEY}'", KEY),
+        (f"JWT_SECRET='{KEY}'", KEY),
+        (f"HASURA_GRAPHQL_JWT_SECRET='{json.dumps({'type': 'HS256', 'key': QUOTED})}'", QUOTED),
+        (f"HASURA_GRAPHQL_JWT_SECRET={json.dumps({'type': 'HS256', 'key': BARE})}", BARE),
+    ],
+    ids=["ours", "auth", "short", "json", "json without quotes"],
+)
+@pytest.mark.parametrize("runtime", ["compose", "native"])
+def test_whatever_the_spelling_all_are_given_one_raw_key(tmp_path: Path, line: str, key: str, runtime: str) -> None:
+    """Sign-in was given the JSON for the key itself, and JSON within JSON; custom services were given none."""
+    (tmp_path / ".env").write_text(f"PROJECT_NAME=demo\nPOSTGRES_PASSWORD=Zq8vT2mK9xR4wN7pLs\nCS_1=api:fastapi\n{line}\n")
+    Workspace.open(start=tmp_path).build()  # makes the secrets that are missing
+    here = Workspace.open(start=tmp_path)
+    resolver = here.resolver(here.stack(runtime))
+    for name in ("hasura", "auth", "api"):
+        told = json.loads(resolver.environment(name)["HASURA_GRAPHQL_JWT_SECRET"])
+        assert told == {"type": "HS256", "key": key}, name
+    assert {resolver.environment("api")[name] for name in ("JWT_SECRET", "AUTH_JWT_SECRET", "AUTH_JWT_KEY")} == {key}
+
+
 def test_options_of_tokens(tmp_path: Path) -> None:
     settings = "HASURA_JWT_TYPE=RS256\nHASURA_JWT_SIGNING_KEY=private\nHASURA_JWT_ISSUER=me\n"
     told = json.loads(environment(tmp_path, "auth", settings)["HASURA_GRAPHQL_JWT_SECRET"])
