@@ -61,6 +61,7 @@ class Story(PluginStack):
         self.home, self.place = place / "home" / ".nself", place
         self.receiver, self.stripe, self.github = receiver, stripe, github
         (self.nginx,) = free_ports(1)
+        self.artifact = ""
         self.plugins = (*SEVEN, "mlflow") if _can_be_had("mlflow>=3.5,<4") else SEVEN
         if self.plugins == SEVEN:
             self._environ |= OFFLINE
@@ -265,12 +266,28 @@ def test_github(story: Story) -> None:
 def test_mlflow(story: Story) -> None:
     if "mlflow" not in story.plugins:
         pytest.skip("mlflow cannot be had: the package index does not answer")
-    nobody = story.site("mlflow").post("/api/2.0/mlflow/experiments/search", json={"max_results": 1})
-    assert nobody.status_code == 401
+    for login in (None, ("admin", "password1234"), ("nobody", ADMIN_SECRET)):
+        asked = story.site("mlflow").post("/api/2.0/mlflow/experiments/search", json={"max_results": 1}, auth=login)
+        assert asked.status_code == 401, login
     made = story.mlflow("experiments/create", name="churn")["experiment_id"]
-    run = story.mlflow("runs/create", experiment_id=made, start_time=1_700_000_000_000)["run"]["info"]["run_id"]
-    story.mlflow("runs/log-metric", run_id=run, key="auc", value=0.75, timestamp=1_700_000_000_000)
+    run = story.mlflow("runs/create", experiment_id=made, start_time=1_700_000_000_000)["run"]["info"]
+    story.mlflow("runs/log-metric", run_id=run["run_id"], key="auc", value=0.75, timestamp=1_700_000_000_000)
+    story.artifact = f"/api/2.0/mlflow-artifacts/artifacts/{made}/{run['run_id']}/artifacts/model.bin"
+    assert story.site("mlflow").put(story.artifact, content=b"weights", auth=("admin", ADMIN_SECRET)).status_code == 200
     assert "churn" in {one["name"] for one in story.json("mlflow", "experiments")}
+    assert story.cli("mlflow", "runs", "churn").returncode == 0
+    missing = story.cli("mlflow", "runs", "no-such", check=False)
+    assert (missing.returncode, "there is no experiment 'no-such'" in missing.stderr) == (1, True)
+    dockerfile = (story.root / "mlflow" / "Dockerfile").read_text()
+    assert "FROM ghcr.io/mlflow/mlflow:v3.18.0" in dockerfile
+    assert "psycopg2-binary" in dockerfile
+
+
+def _mlflow_has_what_it_was_given(story: Story) -> None:
+    (churn,) = [one for one in story.mlflow("experiments/search", max_results=10)["experiments"] if one["name"] == "churn"]
+    (run,) = story.mlflow("runs/search", experiment_ids=[churn["experiment_id"]])["runs"]
+    assert run["data"]["metrics"][0]["value"] == 0.75
+    assert story.site("mlflow").get(story.artifact, auth=("admin", ADMIN_SECRET)).content == b"weights"
 
 
 def test_updated_from_another_registry_rolled_back_and_what_was_kept_is_there(story: Story) -> None:
@@ -302,7 +319,7 @@ def test_updated_from_another_registry_rolled_back_and_what_was_kept_is_there(st
     assert {name: story.sql(f'SELECT count(*) FROM "{TABLES[name]}"')[0][0] for name in SEVEN} == before
     assert story.api("notify").get("templates").json()[0]["name"] == "hello"
     if "mlflow" in story.plugins:
-        assert "churn" in {one["name"] for one in story.mlflow("experiments/search", max_results=10)["experiments"]}
+        _mlflow_has_what_it_was_given(story)
 
 
 def test_uninstalled_with_their_data_and_without(story: Story) -> None:
