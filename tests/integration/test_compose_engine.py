@@ -193,6 +193,12 @@ def test_logs_and_exec(run: Run, capfd: pytest.CaptureFixture[str]) -> None:
         runtime.exec("helper", ["/bin/ls"], tty=False, user=None, env={})
 
 
+def remove_images(runtime: Compose, images: set[str]) -> None:
+    """Those of earlier builds, which have no name any more."""
+    for image in filter(runtime.engine.has_image, images):
+        runtime.engine.ask("DELETE", f"/images/{image}", force=True)
+
+
 def test_an_image_is_built_and_again_where_its_source_changed(run: Run) -> None:
     source = run.project.root / "made"
     source.mkdir()
@@ -208,9 +214,11 @@ def test_an_image_is_built_and_again_where_its_source_changed(run: Run) -> None:
         images.add(runtime.engine.of_service("made")[0]["ImageID"])
     assert len(images) == 2
     assert [state for _, state, _ in run.seen].count("building") == 2
-    runtime.destroy(data=True, progress=run.progress)
-    for image in images:
-        runtime.engine.ask("DELETE", f"/images/{image}", force=True)
+    gone = runtime.destroy(data=True, progress=run.progress)
+    built = f"{run.project.name}-made"
+    assert f"image {built}" in gone
+    assert not runtime.engine.has_image(built)
+    remove_images(runtime, images)
 
 
 def test_dependencies_kept_from_the_source_are_those_of_the_image_now(run: Run) -> None:
@@ -234,8 +242,7 @@ def test_dependencies_kept_from_the_source_are_those_of_the_image_now(run: Run) 
     run.start(runtime)
     assert runtime.engine.of_service("made")[0]["Id"] == made, "nothing changed, nothing is made anew"
     runtime.destroy(data=True, progress=run.progress)
-    for image in images:
-        runtime.engine.ask("DELETE", f"/images/{image}", force=True)
+    remove_images(runtime, images)
 
 
 def test_what_was_done_behind_its_back_is_put_right(run: Run) -> None:
@@ -254,6 +261,23 @@ def test_what_was_done_behind_its_back_is_put_right(run: Run) -> None:
         runtime.engine.ask("DELETE", f"/networks/{network}")
     assert run.start(runtime)["web"].health == "healthy"
     assert runtime.exec("web", ["/bin/ls", "/data/kept"], tty=False, user=None, env={}) == 0
+
+
+def test_a_network_that_somebody_else_uses_is_the_last_to_go(run: Run) -> None:
+    runtime = run.runtime(WEB, HELPER)
+    run.start(runtime)
+    network = runtime.engine.networks()[0]
+    body = {"Image": IMAGE, "Cmd": ["/bin/sleep", "60"], "HostConfig": {"NetworkMode": network}}
+    other = runtime.engine.ask("POST", "/containers/create", body, name="nselftest-other")["Id"]
+    try:
+        runtime.engine.ask("POST", f"/containers/{other}/start")
+        with pytest.raises(UserError, match="in use by nselftest-other") as caught:
+            runtime.destroy(data=True, progress=run.progress)
+        assert f"docker network disconnect {network} nselftest-other" in caught.value.remedy
+        assert (runtime.engine.containers(), runtime.holds_data()) == ([], [])
+    finally:
+        runtime.engine.ask("DELETE", f"/containers/{other}", force=True)
+    assert runtime.destroy(data=True, progress=run.progress) == [f"network {network}"]
 
 
 def test_copies_and_a_probe_from_outside(run: Run) -> None:

@@ -16,7 +16,7 @@ from builtin_plugins.runtimes.compose.access import ContainerAccess
 from builtin_plugins.runtimes.compose.changes import Seen
 from builtin_plugins.runtimes.compose.command import ComposeCommand
 from builtin_plugins.runtimes.compose.document import image_name, present
-from builtin_plugins.runtimes.compose.engine import Engine
+from builtin_plugins.runtimes.compose.engine import REFUSED, Engine
 from builtin_plugins.runtimes.compose.http import ContainerHttp
 from builtin_plugins.runtimes.compose.shell import exec_argv
 from builtin_plugins.runtimes.compose.sql import ContainerSql
@@ -328,13 +328,37 @@ class Compose:
             self.engine.ask("DELETE", f"/containers/{container['Id']}", v=True, force=True)
             progress(container["Labels"].get(labels.SERVICE, name), "removed", "")
             gone.append(f"container {name}")
-        for name in self.engine.networks():
-            self.engine.ask("DELETE", f"/networks/{name}")
-            gone.append(f"network {name}")
         for name in sorted(self.engine.volumes().values()) if data else ():
             self.engine.ask("DELETE", f"/volumes/{name}")
             gone.append(f"volume {name}")
+        gone += [f"image {name}" for name in self._built() if self._removed(f"/images/{name}")]
+        for name in self.engine.networks():  # last: it may be that somebody else's container holds one
+            self._remove_network(name)
+            gone.append(f"network {name}")
         return gone
+
+    def _remove_network(self, name: str) -> None:
+        if self._removed(f"/networks/{name}"):
+            return
+        others = sorted(c["Name"] for c in (self.engine.ask("GET", f"/networks/{name}")["Containers"] or {}).values())
+        raise UserError(
+            f"everything else is removed, but the network {name} is in use by {', '.join(others) or 'somebody else'}",
+            remedy=f"docker network disconnect {name} {others[0] if others else 'CONTAINER'}, then nself destroy",
+            code="network-in-use",
+        )
+
+    def _built(self) -> list[str]:
+        return [image_name(self.stack, service) for service in self.stack.services if service.build is not None]
+
+    def _removed(self, path: str) -> bool:
+        """Whether it could be removed; it stays where it is not there, or somebody else uses it."""
+        try:
+            self.engine.ask("DELETE", path)
+        except UserError as error:
+            if error.code != REFUSED:
+                raise
+            return False
+        return True
 
 
 def _yet_to_end(runtime: Compose, state: ServiceState) -> bool:
