@@ -135,9 +135,14 @@ def _error(service: str, port: Port, number: int, who: str, free: int) -> Findin
         message=f"{name} asks for port {number}, which {who or 'another program'} holds",
         where=service,
         variable=variable,
-        remedy=f"end that program, or {_instead(variable, free)}; {free} is free",
+        remedy=f"{_end(who, number)}, or {_instead(variable, free)}; {free} is free",
         code="port-taken",
     )
+
+
+def _end(who: str, number: int) -> str:
+    """The Docker Engine's own program holds a port for a container, and is not what to end."""
+    return f"stop that container (docker ps --filter publish={number})" if who.startswith("docker-proxy ") else "end that program"
 
 
 def _instead(variable: str, free: int) -> str:

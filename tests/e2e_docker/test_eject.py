@@ -71,6 +71,19 @@ def test_it_runs_without_nself(compose: tuple[Path, str], project: Project) -> N
     assert run(folder, program, *psql, "select count(*) from nself.migrations") == applied, "each is applied once"
 
 
+@pytest.mark.parametrize("generation", ["v1", "v2"])
+def test_a_secret_of_odd_characters_arrives_as_it_is(project: Project, tmp_path: Path, generation: str) -> None:
+    odd = """o'd"d $HOME ${HOME} #x \\ %20 `y` é"""
+    before = project("config", "get", "HASURA_GRAPHQL_ADMIN_SECRET", "--show").stdout.strip()
+    project("config", "set", "HASURA_GRAPHQL_ADMIN_SECRET", stdin=odd)
+    try:
+        project("eject", str(tmp_path / "out"))
+    finally:
+        project("config", "set", "HASURA_GRAPHQL_ADMIN_SECRET", stdin=before)
+    read = yaml.safe_load(run(tmp_path / "out", compose_binary(generation), "config"))["services"]["hasura"]["environment"]
+    assert read["HASURA_GRAPHQL_ADMIN_SECRET"].replace("$$", "$") == odd
+
+
 def test_secrets_stand_in_private_files_alone(project: Project, tmp_path: Path) -> None:
     folder = tmp_path / "out"
     project("eject", str(folder))

@@ -180,6 +180,9 @@ def test_logs_and_exec(run: Run, capfd: pytest.CaptureFixture[str]) -> None:
     code = runtime.exec("web", ["/bin/sh", "-c", "echo $WORD; exit 7"], tty=False, user=None, env={"WORD": "odd $word"})
     assert code == 7
     assert capfd.readouterr().out == "odd $word\n"
+    elsewhere = {"DOCKER_HOST": "unix:///nowhere"}
+    assert runtime.exec("web", ["/bin/sh", "-c", "echo $DOCKER_HOST"], tty=False, user=None, env=elsewhere) == 0
+    assert capfd.readouterr().out == "unix:///nowhere\n"
     script = (
         "import sys; from tests.integration.test_compose_engine import *\n"
         f"r = Run(Path({str(run.project.root)!r}), {run.project.name!r}).runtime(WEB, HELPER)\n"
@@ -190,6 +193,12 @@ def test_logs_and_exec(run: Run, capfd: pytest.CaptureFixture[str]) -> None:
     assert (done.returncode, done.stdout) == (0, "piped\n")
     with pytest.raises(UserError, match="helper does not run"):
         runtime.exec("helper", ["/bin/ls"], tty=False, user=None, env={})
+
+
+def remove_images(runtime: Compose, images: set[str]) -> None:
+    """Those of earlier builds, which have no name any more."""
+    for image in filter(runtime.engine.has_image, images):
+        runtime.engine.ask("DELETE", f"/images/{image}", force=True)
 
 
 def test_an_image_is_built_and_again_where_its_source_changed(run: Run) -> None:
@@ -209,9 +218,70 @@ def test_an_image_is_built_and_again_where_its_source_changed(run: Run) -> None:
         images.add(runtime.engine.of_service("made")[0]["ImageID"])
     assert len(images) == 2
     assert [state for _, state, _ in run.seen].count("building") == 2
+    gone = runtime.destroy(data=True, progress=run.progress)
+    built = f"{run.project.name}-made"
+    assert f"image {built}" in gone
+    assert not runtime.engine.has_image(built)
+    remove_images(runtime, images)
+
+
+def test_dependencies_kept_from_the_source_are_those_of_the_image_now(run: Run) -> None:
+    """What a template does in dev: the source is mounted over the program's folder, and an anonymous volume keeps its
+    dependencies apart. Compose would give the new container the old one's volume."""
+    source = run.project.root / "made"
+    source.mkdir()
+    (source / "Dockerfile").write_text(f"FROM {IMAGE}\nCOPY word /app/kept/word\n")
+    mounts = (Mount(kind="bind", source="made", target="/app"), Mount(kind="anonymous", target="/app/kept"))
+    command = ("/bin/sh", "-c", "cat /app/kept/word; exec sleep 600")
+    runtime = run.runtime(Service(name="made", build=Build(context="made"), command=command, mounts=mounts, stop_grace=1))
+    volumes = runtime.engine.ask("GET", "/volumes")["Volumes"] or []
+    images = set()
+    for word in ("one", "two"):
+        (source / "word").write_text(f"{word}\n")
+        run.start(runtime)
+        assert [line.text for line in runtime.logs(["made"], follow=False, tail=1, since=None)] == [word]
+        images.add(runtime.engine.of_service("made")[0]["ImageID"])
+    assert len(runtime.engine.ask("GET", "/volumes")["Volumes"]) == len(volumes) + 1, "the old one went with its container"
+    made = runtime.engine.of_service("made")[0]["Id"]
+    run.start(runtime)
+    assert runtime.engine.of_service("made")[0]["Id"] == made, "nothing changed, nothing is made anew"
     runtime.destroy(data=True, progress=run.progress)
-    for image in images:
-        runtime.engine.ask("DELETE", f"/images/{image}", force=True)
+    remove_images(runtime, images)
+
+
+def test_what_was_done_behind_its_back_is_put_right(run: Run) -> None:
+    """A container that was paused, and a network that was removed while nothing ran (``docker network prune``)."""
+    runtime = run.runtime(WEB, HELPER)
+    first = run.start(runtime)["web"].id
+    runtime.engine.ask("POST", f"/containers/{first}/pause")
+    paused = next(s for s in runtime.states(probe=True) if s.name == "web")
+    assert (paused.status, paused.health) == ("stopped", "none")
+    assert "paused" in paused.reason
+    assert runtime.own_ports() == {18931}, "it holds its port, and the next start may take it"
+    assert (run.start(runtime)["web"].id, run.start(runtime)["web"].health) == (first, "healthy")
+    assert runtime.exec("web", ["/bin/touch", "/data/kept"], tty=False, user=None, env={}) == 0
+    runtime.stop(None, progress=run.progress)
+    for network in runtime.engine.networks():
+        runtime.engine.ask("DELETE", f"/networks/{network}")
+    assert run.start(runtime)["web"].health == "healthy"
+    assert runtime.exec("web", ["/bin/ls", "/data/kept"], tty=False, user=None, env={}) == 0
+
+
+def test_a_network_that_somebody_else_uses_is_the_last_to_go(run: Run) -> None:
+    runtime = run.runtime(WEB, HELPER)
+    run.start(runtime)
+    network = runtime.engine.networks()[0]
+    body = {"Image": IMAGE, "Cmd": ["/bin/sleep", "60"], "HostConfig": {"NetworkMode": network}}
+    other = runtime.engine.ask("POST", "/containers/create", body, name="nselftest-other")["Id"]
+    try:
+        runtime.engine.ask("POST", f"/containers/{other}/start")
+        with pytest.raises(UserError, match="in use by nselftest-other") as caught:
+            runtime.destroy(data=True, progress=run.progress)
+        assert f"docker network disconnect {network} nselftest-other" in caught.value.remedy
+        assert (runtime.engine.containers(), runtime.holds_data()) == ([], [])
+    finally:
+        runtime.engine.ask("DELETE", f"/containers/{other}", force=True)
+    assert runtime.destroy(data=True, progress=run.progress) == [f"network {network}"]
 
 
 def test_copies_and_a_probe_from_outside(run: Run) -> None:

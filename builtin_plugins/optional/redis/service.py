@@ -32,7 +32,7 @@ VOLUME = "redis_data"
 #: The server reads further configuration from its standard input (``-``); the shell writes the password there, quoted as
 #: redis.conf wants it, and becomes the server.
 _START = """\
-quoted=$(printf %s "$REDIS_PASSWORD" | sed 's/[\\\\"]/\\\\&/g')
+quoted=$(printf %s "$REDIS_PASSWORD" | sed 's/[\\\\"]/\\\\&/g; $!s/$/\\\\n/' | tr -d '\\n')
 exec redis-server - "$@" <<END
 requirepass "$quoted"
 END

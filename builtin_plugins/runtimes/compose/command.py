@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import tempfile
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from builtin_plugins.runtimes.compose import binaries
@@ -50,26 +53,52 @@ class ComposeCommand:
             process = subprocess.Popen(
                 self.argv(*arguments), cwd=self.root, env=environment, stdin=subprocess.DEVNULL, stdout=written, stderr=written
             )
-            try:
-                while True:
-                    try:
-                        code = process.wait(timeout=_POLL)
-                        break
-                    except subprocess.TimeoutExpired:
-                        meanwhile()
-                    if deadline():
-                        process.terminate()
-                        code = 0
-                        break
-            finally:
-                if process.poll() is None:
-                    process.terminate()
-                    process.wait(timeout=30)
+            with _ended_along(process):
+                code = _await(process, deadline, meanwhile)
             written.seek(0)
             text = written.read()
         if code and not _UNHEALTHY.search(text):
             raise explain(text)
         return text
+
+
+def _await(process: subprocess.Popen[bytes], deadline: Callable[[], bool], meanwhile: Callable[[], None]) -> int:
+    """Its exit code; 0 where it took too long and was ended."""
+    try:
+        while True:
+            try:
+                return process.wait(timeout=_POLL)
+            except subprocess.TimeoutExpired:
+                meanwhile()
+            if deadline():
+                return 0
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(timeout=30)
+
+
+@contextmanager
+def _ended_along(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Where nself is ended, Compose is too: it would go on starting what the next command stops."""
+
+    def end(number: int, _: object) -> None:
+        process.terminate()
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    for number, handler in before.items():
+        if handler == signal.SIG_DFL:
+            signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 _UNHEALTHY = re.compile(r"is unhealthy|dependency failed to start|exited \(\d+\)|didn.t complete successfully", re.IGNORECASE)
@@ -83,6 +112,12 @@ _MEANINGS = (
     (r"(?:manifest (?:for \S+ not found|unknown)|No such image:? ?\S*|not found: manifest unknown)", "image-missing",
      "an image does not exist", "mend the version, or name another image with <SERVICE>_IMAGE"),
     (r"no space left on device", "disk-full", "the disk is full", "docker system prune, or free space"),
+    (r"Minimum memory limit[^\n]*", "memory-limit", "a service is allowed less memory than a container takes",
+     "give it 6MB or more: <SERVICE>_MEMORY_LIMIT, or CS_<N>_MEMORY"),
+    (r"Range of CPUs is from[^\n]*", "cpu-limit", "a service is allowed more processors than this machine has",
+     "lower its <SERVICE>_CPU_LIMIT or CS_<N>_CPU"),
+    (r"network (\S+) was found but has incorrect label", "network-taken", "the network {0} is somebody else's",
+     "name another one in DOCKER_NETWORK, or remove it with docker network rm"),
     (r"non-overlapping IPv4 address pool", "no-network", "the engine has no free network address left", "docker network prune"),
     (r"(?:Cannot connect to the Docker daemon|error during connect|Is the docker daemon running)", "docker-down",
      "the Docker Engine stopped answering", "start it again, then nself start"),

@@ -20,7 +20,14 @@ PING_TIMEOUT = 2.0
 
 
 class ContextError(Exception):
-    """The chosen docker context cannot be used; the text says why and what to do."""
+    """The engine's address that is chosen cannot be used; the text says why."""
+
+    def __init__(self, why: str, remedy: str) -> None:
+        super().__init__(why)
+        self.remedy = remedy
+
+
+_SCHEMES = frozenset({"unix", "npipe", "tcp", "http", "https", "ssh"})
 
 
 class Endpoint(NamedTuple):
@@ -50,9 +57,10 @@ def config(environ: Mapping[str, str] = os.environ) -> dict[str, object]:
 
 
 def current(environ: Mapping[str, str] = os.environ) -> Endpoint:
-    """The engine's address that is in force; ``ContextError`` where a context is chosen that is not there."""
+    """The engine's address that is in force; ``ContextError`` where what is chosen is no address, or not there."""
     host = environ.get("DOCKER_HOST")
     if host:
+        _refuse_what_is_no_address(host)
         certificates = environ.get("DOCKER_CERT_PATH")
         tls = bool(environ.get("DOCKER_TLS_VERIFY"))
         return Endpoint(host, certificates=Path(certificates or config_folder(environ)) if tls else None)
@@ -62,13 +70,28 @@ def current(environ: Mapping[str, str] = os.environ) -> Endpoint:
     return _of_context(name, config_folder(environ))
 
 
+def _refuse_what_is_no_address(host: str) -> None:
+    try:
+        parts = urlsplit(host)
+        named = parts.path.startswith("/") if parts.scheme in {"unix", "npipe"} else bool(parts.hostname or parts.port)
+    except ValueError:  # a port that is no number
+        named = False
+    if not named or parts.scheme not in _SCHEMES:
+        raise ContextError(
+            f"DOCKER_HOST is {host!r}, which is no address of an engine",
+            "write unix:///path/to/docker.sock, tcp://host:port or ssh://user@host, or unset DOCKER_HOST",
+        )
+
+
 def _of_context(name: str, folder: Path) -> Endpoint:
     key = hashlib.sha256(name.encode()).hexdigest()
     try:
         meta = json.loads((folder / "contexts" / "meta" / key / "meta.json").read_text(encoding="utf-8"))
         url = str(meta["Endpoints"]["docker"]["Host"])
     except (OSError, ValueError, KeyError, TypeError):
-        raise ContextError(f"the docker context {name!r} is chosen, but does not exist: docker context use default") from None
+        raise ContextError(
+            f"the docker context {name!r} is chosen, but does not exist: docker context use default", "docker context ls"
+        ) from None
     certificates = folder / "contexts" / "tls" / key / "docker"
     return Endpoint(url, context=name, certificates=certificates if certificates.is_dir() else None)
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _TIMEOUT = 60
 NOT_FOUND = 404
+REFUSED = "docker-refuses"
+"""Code of the error where the engine answers, and does not do what it is asked."""
 T = TypeVar("T")
 
 
@@ -28,7 +30,7 @@ class Engine:
         try:
             self.where = endpoint.current()
         except endpoint.ContextError as error:
-            raise UserError(str(error), remedy="docker context ls", code="docker-context") from error
+            raise UserError(str(error), remedy=error.remedy, code="docker-context") from error
         self._api = Api(self.where, timeout=_TIMEOUT)
 
     @cached_property
@@ -126,7 +128,11 @@ class Engine:
         return sorted(str(network["Name"]) for network in found)
 
     def has_image(self, ref: str) -> bool:
-        return self._found(f"/images/{ref}/json") is not None
+        return bool(self.image_id(ref))
+
+    def image_id(self, ref: str) -> str:
+        """The image that a name stands for now, empty where there is none."""
+        return str((self._found(f"/images/{ref}/json") or {}).get("Id", ""))
 
     # -- what is done to containers
 
@@ -173,7 +179,7 @@ _KEPT = frozenset(
 
 
 def refused(why: str) -> UserError:
-    return UserError(f"the Docker Engine refuses: {why}", code="docker-refuses")
+    return UserError(f"the Docker Engine refuses: {why}", code=REFUSED)
 
 
 def instance_of(container: Mapping[str, Any]) -> int:

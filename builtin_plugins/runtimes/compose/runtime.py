@@ -16,7 +16,7 @@ from builtin_plugins.runtimes.compose.access import ContainerAccess
 from builtin_plugins.runtimes.compose.changes import Seen
 from builtin_plugins.runtimes.compose.command import ComposeCommand
 from builtin_plugins.runtimes.compose.document import image_name, present
-from builtin_plugins.runtimes.compose.engine import Engine
+from builtin_plugins.runtimes.compose.engine import REFUSED, Engine
 from builtin_plugins.runtimes.compose.http import ContainerHttp
 from builtin_plugins.runtimes.compose.shell import exec_argv
 from builtin_plugins.runtimes.compose.sql import ContainerSql
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from hookspecs.models.runtime import Progress
 
 _POLL = 0.3
+#: States in which a container has its ports.
+_HOLDING = {"running", "paused", "restarting"}
 
 
 class Compose:
@@ -53,6 +55,7 @@ class Compose:
         self._build(chosen, progress)
         images.pull_missing(self.engine, chosen, progress, parallel=self._parallel)
         deadline = time.monotonic() + timeout
+        self._put_right(chosen)
         known = {c["Id"] for c in self.engine.containers()}
         self._migrate(chosen, deadline, progress)
         names = [] if services is None else [service.name for service in chosen]
@@ -68,6 +71,7 @@ class Compose:
         self._build(chosen, progress)
         images.pull_missing(self.engine, chosen, progress, parallel=self._parallel)
         deadline = time.monotonic() + timeout
+        self._put_right(chosen)
         names = [service.name for service in chosen]
         self._up(["up", "-d", "--no-deps", "--force-recreate", *names], chosen, deadline, progress)
         self._seen.remember(mounts=chosen)
@@ -105,6 +109,31 @@ class Compose:
 
     def _is_built(self, service: Service) -> bool:
         return self._seen.built_from(service) and self.engine.has_image(image_name(self.stack, service))
+
+    def _put_right(self, chosen: Sequence[Service]) -> None:
+        """What Compose does not do by itself with the containers there are: it would leave a paused one so, it fails at one whose
+        network was removed meanwhile (``docker network prune``), and it gives a new one the anonymous volumes of the old, and so
+        the dependencies of the image before.
+        """
+        services = {service.name: service for service in chosen}
+        networks = {network["Id"] for network in self.engine.ask("GET", "/networks")}
+        for container in self.engine.containers():
+            service = services.get(container["Labels"].get(labels.SERVICE, ""))
+            if service is None:
+                continue
+            if container["State"] == "paused":
+                # not just let go on: the engine found it unhealthy meanwhile, and would say so until it looks again
+                self.engine.restart(container["Id"], grace=service.stop_grace)
+            held = {n["NetworkID"] for n in container["NetworkSettings"]["Networks"].values() if n["NetworkID"]}
+            lost = container["State"] != "running" and not held <= networks
+            if lost or self._keeps_of_another_image(service, container):
+                self.engine.ask("DELETE", f"/containers/{container['Id']}", v=True, force=True)
+
+    def _keeps_of_another_image(self, service: Service, container: dict[str, Any]) -> bool:
+        if not any(mount.kind == "anonymous" for mount in service.mounts):
+            return False
+        image = self.engine.image_id(image_name(self.stack, service))
+        return bool(image) and image != container["ImageID"]
 
     def _up(self, arguments: Sequence[str], chosen: Sequence[Service], deadline: float, progress: Progress) -> None:
         self._compose.run(
@@ -275,7 +304,7 @@ class Compose:
         if self.engine.where.local and not Path(self.engine.where.url.removeprefix("unix://")).exists():
             return set()
         listed = self.engine.containers()
-        return {int(p["PublicPort"]) for c in listed if c["State"] == "running" for p in c["Ports"] if p.get("PublicPort")}
+        return {int(p["PublicPort"]) for c in listed if c["State"] in _HOLDING for p in c["Ports"] if p.get("PublicPort")}
 
     def holds_data(self) -> list[str]:
         return sorted(self.engine.volumes())
@@ -300,13 +329,37 @@ class Compose:
             self.engine.ask("DELETE", f"/containers/{container['Id']}", v=True, force=True)
             progress(container["Labels"].get(labels.SERVICE, name), "removed", "")
             gone.append(f"container {name}")
-        for name in self.engine.networks():
-            self.engine.ask("DELETE", f"/networks/{name}")
-            gone.append(f"network {name}")
         for name in sorted(self.engine.volumes().values()) if data else ():
             self.engine.ask("DELETE", f"/volumes/{name}")
             gone.append(f"volume {name}")
+        gone += [f"image {name}" for name in self._built() if self._removed(f"/images/{name}")]
+        for name in self.engine.networks():  # last: it may be that somebody else's container holds one
+            self._remove_network(name)
+            gone.append(f"network {name}")
         return gone
+
+    def _remove_network(self, name: str) -> None:
+        if self._removed(f"/networks/{name}"):
+            return
+        others = sorted(c["Name"] for c in (self.engine.ask("GET", f"/networks/{name}")["Containers"] or {}).values())
+        raise UserError(
+            f"everything else is removed, but the network {name} is in use by {', '.join(others) or 'somebody else'}",
+            remedy=f"docker network disconnect {name} {others[0] if others else 'CONTAINER'}, then nself destroy",
+            code="network-in-use",
+        )
+
+    def _built(self) -> list[str]:
+        return [image_name(self.stack, service) for service in self.stack.services if service.build is not None]
+
+    def _removed(self, path: str) -> bool:
+        """Whether it could be removed; it stays where it is not there, or somebody else uses it."""
+        try:
+            self.engine.ask("DELETE", path)
+        except UserError as error:
+            if error.code != REFUSED:
+                raise
+            return False
+        return True
 
 
 def _yet_to_end(runtime: Compose, state: ServiceState) -> bool:

@@ -24,6 +24,9 @@ def exec_argv(
         made.append("-t")
     if user:
         made += ["-u", user]
-    for name in env:
-        made += ["-e", name]
-    return [*made, str(running[0]["Id"]), *argv], engine.environment() | dict(env)
+    # What would turn the docker program itself elsewhere can only be an argument; no secret has such a name.
+    turning = {name for name in env if name.startswith("DOCKER_")}
+    hidden = {name: value for name, value in env.items() if name not in turning}
+    for name, value in env.items():
+        made += ["-e", f"{name}={value}" if name in turning else name]
+    return [*made, str(running[0]["Id"]), *argv], engine.environment() | hidden

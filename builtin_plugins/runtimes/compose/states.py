@@ -5,15 +5,15 @@ from __future__ import annotations
 import http.client
 import socket
 import time
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from builtin_plugins.runtimes.compose import labels
 from builtin_plugins.runtimes.compose.document import present
-from builtin_plugins.runtimes.compose.engine import Engine, instance_of, moment
+from builtin_plugins.runtimes.compose.engine import REFUSED, Engine, instance_of, moment
 from builtin_plugins.runtimes.compose.healthcheck import asks_inside
-from hookspecs import HttpProbe, Service, ServiceState, Stack, TcpProbe
+from hookspecs import HttpProbe, Service, ServiceState, Stack, TcpProbe, UserError
 
 #: Restarts after which a container that does not stay up counts as failed.
 LOOPING = 4
@@ -97,13 +97,14 @@ def state_of(service: Service | None, container: Mapping[str, Any], full: Mappin
 def _status(state: Mapping[str, Any], one_shot: bool, restarts: int, policy: str) -> tuple[str, str]:
     code = int(state.get("ExitCode", 0))
     match state.get("Status"):
-        case "running" | "paused":
+        case "running":
             return "running", ""
         case "restarting":
             why = "the kernel ended it for want of memory" if state.get("OOMKilled") else f"it ends with exit code {code}"
             return ("failed" if restarts >= LOOPING else "starting"), f"{why}, restarted {restarts} times"
-        case "created":
-            return "stopped", str(state.get("Error") or "")
+        case "created" | "paused":
+            paused = "it was paused by hand; nself start starts it again" if state.get("Paused") else ""
+            return "stopped", str(state.get("Error") or paused)
         case _:
             if one_shot and code == 0:
                 return "completed", ""
@@ -143,7 +144,7 @@ def _ports(full: Mapping[str, Any]) -> Iterable[str]:
 
 
 def _prober(engine: Engine, service: Service | None, full: Mapping[str, Any], *, now: bool) -> Probe:
-    if service is None or service.probe is None or not full["State"].get("Running"):
+    if service is None or service.probe is None or full["State"].get("Status") != "running":
         return None
     if not asks_inside(service):
         return lambda: _ask_from_outside(engine, service, full)
@@ -152,7 +153,16 @@ def _prober(engine: Engine, service: Service | None, full: Mapping[str, Any], *,
     test = (full["Config"].get("Healthcheck") or {}).get("Test") or []
     if test[:1] != ["CMD"]:
         return None
-    return lambda: engine.run_inside(str(full["Id"]), test[1:]) == 0
+    return lambda: _asks_itself(engine, str(full["Id"]), test[1:])
+
+
+def _asks_itself(engine: Engine, container: str, test: Sequence[str]) -> bool:
+    try:
+        return engine.run_inside(container, test) == 0
+    except UserError as error:
+        if error.code != REFUSED:
+            raise
+        return False  # it ended, or went away, since the engine was asked for it
 
 
 def _ask_from_outside(engine: Engine, service: Service, full: Mapping[str, Any]) -> bool:

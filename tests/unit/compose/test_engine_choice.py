@@ -38,6 +38,20 @@ def test_a_context_that_is_gone_is_named(tmp_path: Path) -> None:
         endpoint.current({"DOCKER_CONFIG": str(tmp_path)})
 
 
+@pytest.mark.parametrize("host", ["garbage", "tcp://:abc", "tcp://", "unix://relative.sock", "ftp://host"])
+def test_a_docker_host_that_is_no_address_is_refused(host: str) -> None:
+    with pytest.raises(endpoint.ContextError, match="no address of an engine") as caught:
+        endpoint.current({"DOCKER_HOST": host})
+    assert "unix:///" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    "host", ["unix:///a/b.sock", "tcp://127.0.0.1:2375", "tcp://[::1]:2376", "ssh://me@host", "https://host"]
+)
+def test_a_docker_host_that_is_an_address_is_taken(host: str) -> None:
+    assert endpoint.current({"DOCKER_HOST": host}).url == host
+
+
 def answering(path: Path, answer: bytes) -> threading.Thread:
     server = socket.socket(socket.AF_UNIX)
     server.bind(str(path))
@@ -94,6 +108,9 @@ def test_the_users_own_plugin_comes_first(tmp_path: Path) -> None:
         ("write /var/lib/docker/x: no space left on device", "disk-full"),
         ("Cannot connect to the Docker daemon at unix:///x. Is the docker daemon running?", "docker-down"),
         ("invalid mount config: bind source path does not exist: /p/conf", "mount-missing"),
+        ("Error response from daemon: Minimum memory limit allowed is 6MB", "memory-limit"),
+        ("Error response from daemon: Range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available", "cpu-limit"),
+        ('network bridge was found but has incorrect label com.docker.compose.network set to ""', "network-taken"),
         ("something else\nwent wrong", "compose-failed"),
     ],
 )

@@ -46,6 +46,12 @@ def test_an_explicit_port_that_is_taken_is_an_error_naming_variable_and_process(
     assert not found.moved
 
 
+def test_a_containers_port_is_not_freed_by_ending_the_engines_program(tmp_path: Path, taken: int) -> None:
+    bound = one_service(tmp_path, host=taken, explicit=True, variable="WEB_PORT")
+    (finding,) = ports.settle(bound, own=(), containers=True, holder=lambda _: "docker-proxy (pid 12)").errors
+    assert finding.remedy.startswith(f"stop that container (docker ps --filter publish={taken}), or set WEB_PORT=")
+
+
 def test_the_projects_own_running_services_hold_nothing_against_it(tmp_path: Path, taken: int) -> None:
     found = ports.settle(one_service(tmp_path, host=taken, explicit=True), own={taken}, containers=True)
     assert (found.moved, found.errors) == ((), ())

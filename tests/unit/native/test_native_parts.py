@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import itertools
+import json
 import socket
 import subprocess
 from datetime import UTC, datetime
@@ -225,7 +226,7 @@ def test_a_taken_port_is_seen_before_the_start() -> None:
     assert not _answers(free)
 
 
-@pytest.mark.parametrize("password", ["plain-password", 'a"b\\c $HOME `id` %s é', "'single' #x"])
+@pytest.mark.parametrize("password", ["plain-password", 'a"b\\c $HOME `id` %s é', "'single' #x", 'two\nlines" \\n\nand a third'])
 def test_the_containers_start_script_hands_the_password_over_by_standard_input(tmp_path: Path, password: str) -> None:
     """The very script the container runs, with a stand-in for the server that tells what it was given."""
     server = tmp_path / "redis-server"
@@ -241,4 +242,4 @@ def test_the_containers_start_script_hands_the_password_over_by_standard_input(t
     *arguments, configuration = done.stdout.removesuffix("\n").split("\n")
     assert arguments == ["-", "--dir", "/data", "--save", ""]
     inner = configuration.removeprefix('requirepass "').removesuffix('"')
-    assert inner.replace('\\"', '"').replace("\\\\", "\\") == password
+    assert json.loads(f'"{inner}"') == password, "of redis.conf's escapes, those used here are JSON's too"
