@@ -172,8 +172,7 @@ class Layout:
 
     @staticmethod
     def _folder(path: Path, user: User | None) -> Path:
-        if not path.is_dir():
-            path.mkdir(parents=True, mode=0o700)
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)  # services that share a volume are prepared at the same time
         if user and path.stat().st_uid != user.uid:
             os.chown(path, user.uid, user.gid)
         return path

@@ -7,8 +7,10 @@ import itertools
 import json
 import socket
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Barrier
 from types import SimpleNamespace
 from typing import Any
 
@@ -28,6 +30,25 @@ from hookspecs import Migration, Native, NativeProgram, Need, PluginMigration, S
 
 def layout(root: Path) -> Layout:
     return Layout(root=root, state=root / ".nself", project="shop")
+
+
+def test_services_that_share_a_volume_are_prepared_at_the_same_time(tmp_path: Path) -> None:
+    """The Host and a plugin that runs by itself: both find the folder missing, and one is the first to make it."""
+    layout = Layout(root=tmp_path, state=tmp_path / ".nself", project="shop")
+    together = Barrier(4, timeout=10)
+
+    def prepare(number: int) -> list[bool]:
+        made = []
+        for volume in range(200):
+            together.wait()
+            made.append(layout.place("volume", f"v{volume}", f"s{number}", 1, None).is_dir())
+        return made
+
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            assert all(all(made) for made in threads.map(prepare, range(4)))
+    finally:
+        layout.remove(data=True)
 
 
 def test_a_project_too_deep_for_a_socket_has_it_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
