@@ -118,6 +118,8 @@ def install(*, tests: bool) -> None:
         run(*pip, "--editable", ".[native]", "--group", "test")
     else:
         run(*pip, "--editable", ".[native]")
+    # A service that runs as another user could not keep what Python compiles, and would compile anew at every start.
+    run(PYTHON, "-m", "compileall", "-q", "nself_core", "hookspecs", "builtin_plugins")
     mark.write_text(wanted)
 
 
