@@ -47,8 +47,11 @@ def _parts(stack: Stack, service: str, value: Part, instance: int, depth: int) -
         case str() | Secret() | Place() | Program():
             yield value
         case Join():
-            for part in value.parts:
-                yield from _parts(stack, service, part, instance, depth)
+            inner = (found for part in value.parts for found in _parts(stack, service, part, instance, depth))
+            if value.quote != "none":  # it can be quoted only once its secrets are known
+                yield Join(parts=tuple(_merged(inner)), quote=value.quote)
+            else:
+                yield from inner
         case Ref():
             yield _reference(stack, service, value, instance)
         case Frontends():

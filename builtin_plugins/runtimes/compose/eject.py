@@ -67,9 +67,7 @@ def _environment(stack: Stack, service: Service, values: Resolver, entry: dict[s
     lines = envfile.secret_lines(stack, service)
     if not lines:
         return
-    # each value by itself, as a line is quoted only once its secret is known
-    written = [env_line(f"{name}={values.value(service.name, value)}") + "\n" for name, value in lines.items()]
-    _private(into / "env" / f"{service.name}.env", "".join(written))
+    _private(into / "env" / f"{service.name}.env", values.value(service.name, envfile.content(lines)) or "")
     entry["env_file"] = [_place(name) for name in entry["env_file"]]
 
 

@@ -59,6 +59,7 @@ def environment(place: Path, release: Release, staging: Path, say: Say) -> str:
     locked = _resolve([release], work, {})
     target = place / _digest(locked)
     if target.is_dir():
+        (target / _REQUIRES).write_text(asked, encoding="utf-8")
         return str(target)
     say(f"installing {len(locked)} packages for {release.name}")
     # Not moved afterwards: an environment knows its own place. Until the link leads to it, it counts for nothing.
