@@ -5,7 +5,7 @@
 One Host process (uvicorn, uvloop, httptools) verifies GitHub's signature of 600 bytes, stores the event with durable commits and
 answers; `wrk` sends, each request with an id of its own. `pgbench` inserts rows of the same size into a table with the same
 unique index, one commit each. On a busy machine its seventeen processes get the more of it, so the CPU that each event costs in
-all processes together is printed too. Afterwards the events stored are counted against the answers given. Needs `wrk`.
+all processes together is printed too. Afterwards the events stored are counted against the answers given. Needs `wrk`, `pgbench`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ import asyncpg
 import httpx
 import psutil
 
-from builtin_plugins.core.postgres import programs
 from builtin_plugins.host.jobs import migrations
 from builtin_plugins.host.jobs.queue import POOL
 from builtin_plugins.host.webhooks import Source, intake
@@ -106,8 +105,7 @@ def pgbench(url: str, folder: Path, clients: int, seconds: int) -> tuple[float, 
     """INSERTs per second, and how many."""
     script = folder / "insert.sql"
     script.write_text(_PGBENCH.replace("BODY", BODY.decode()))
-    program = Path(programs.home() or "/usr") / "bin" / "pgbench"
-    command = [program, "-n", "-M", "prepared", "-f", script, "-c", str(clients), "-j", "2", "-T", str(seconds), url]
+    command = ["pgbench", "-n", "-M", "prepared", "-f", script, "-c", str(clients), "-j", "2", "-T", str(seconds), url]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(done.stderr)
@@ -156,8 +154,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--clients", type=int, nargs="+", default=[16, 64])
     asked = parser.parse_args()
-    if not shutil.which("wrk"):
-        sys.exit("wrk is not installed")
+    for needed in ("wrk", "pgbench"):
+        if not shutil.which(needed):
+            sys.exit(f"{needed} is not installed")
     port = free_port()
     with tempfile.TemporaryDirectory() as name, running_postgres(durable=True) as url:
         folder = Path(name)

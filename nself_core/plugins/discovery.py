@@ -120,12 +120,16 @@ def _from_links(home: str) -> Iterator[Found]:
 
 def links(home: str) -> list[tuple[str, str]]:
     """The installed plugins of nself's home: name and the real folder behind each, sorted."""
+    return [(os.path.basename(link), os.path.realpath(link)) for link in link_paths(home)]  # noqa: PTH119
+
+
+def link_paths(home: str) -> list[str]:
+    """The links to the installed plugins of nself's home, sorted by name."""
     place = os.path.join(home, "plugins")  # noqa: PTH118
     try:
-        names = sorted(entry.name for entry in os.scandir(place) if is_name(entry.name))
+        return sorted(entry.path for entry in os.scandir(place) if is_name(entry.name))
     except OSError:
         return []
-    return [(name, os.path.realpath(os.path.join(place, name))) for name in names]  # noqa: PTH118
 
 
 def _read(name: str, source: Source, module: str, folder: str, distribution: str) -> Found:

@@ -17,12 +17,12 @@ from typing import Any
 
 from nself_core import __version__
 from nself_core.plugins import discovery, manifest
-from nself_core.plugins.discovery import links, scan, sites
+from nself_core.plugins.discovery import link_paths, scan, sites
 from nself_core.plugins.manifest import MANIFEST
 from nself_core.plugins.model import Found
 
 #: Raised when what is stored, or how it is found, changes.
-FORMAT = 1
+FORMAT = 2
 #: A change of what is installed that counts and was interrupted before it was carried out.
 JOURNAL = "plugins.pending.json"
 
@@ -61,12 +61,27 @@ def _key(home: str, folders: Sequence[str]) -> dict[str, Any]:
         "prefix": sys.prefix,
         "python": sys.implementation.cache_tag,
         "sites": [[folder, os.stat(folder).st_mtime_ns] for folder in folders],  # noqa: PTH116
-        "links": [list(link) for link in links(home)],
+        "links": [[link, *_aim(link)] for link in link_paths(home)],
     }
 
 
+def _aim(link: str) -> list[Any]:
+    """What tells where a link leads and what is there: to ask for each real path takes thirteen questions instead of two."""
+    try:
+        text = os.readlink(link)  # noqa: PTH115
+    except OSError:
+        text = ""
+    try:
+        status = os.stat(os.path.join(link, MANIFEST))  # noqa: PTH116, PTH118
+    except OSError:
+        return [text]
+    return [text, status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size]
+
+
 def _watched(one: Found, folders: Sequence[str]) -> str:
-    """The file whose coming, going or changing makes the index stale for this plugin."""
+    """The file whose coming, going or changing makes the index stale for this plugin; empty where the key tells of it."""
+    if one.source in {"store", "linked"}:
+        return ""
     if one.folder:
         return os.path.join(one.folder, MANIFEST)  # noqa: PTH118
     # A package that is not there (yet): an editable install's folder may come to be without any site folder changing.

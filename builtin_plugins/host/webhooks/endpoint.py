@@ -194,19 +194,15 @@ class Intake:
                 entry.answers[found.status] += 1
                 answer(found)
                 return
-            stored = self._store.add(found)
+            self._store.add(found, partial(self._stored_or_not, entry, answer))
         except (_AnswerError, NotStoredError) as error:
             told = error.answer if isinstance(error, _AnswerError) else _not_stored().answer
             entry.answers[told.status] += 1
             answer(told)
-            return
-        stored.add_done_callback(partial(self._stored_or_not, entry, answer))
 
-    def _stored_or_not(self, entry: Entry, answer: Callable[[Answer], None], stored: asyncio.Future[None]) -> None:
-        if stored.cancelled() or stored.exception() is not None:
-            told = _not_stored().answer
-        else:
-            told = STORED
+    def _stored_or_not(self, entry: Entry, answer: Callable[[Answer], None], stored: bool) -> None:
+        told = STORED if stored else _not_stored().answer
+        if stored:
             self._stored()
         entry.answers[told.status] += 1
         answer(told)
@@ -246,7 +242,7 @@ class Intake:
         if isinstance(found, Answer):
             return found
         try:
-            await self._store.add(found)
+            await self._store.store(found)
         except NotStoredError:
             raise _not_stored() from None
         self._stored()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import asyncpg
@@ -37,7 +37,9 @@ class NotStoredError(Exception):
     """The event is not known to be on disk: the database does not answer, or too much waits for it."""
 
 
-_Waiting = list[tuple[Row, "asyncio.Future[None]"]]
+#: What is called once for an event, and whether it is on disk now.
+Told = Callable[[bool], None]
+_Waiting = list[tuple[Row, Told]]
 
 
 class Store:
@@ -55,55 +57,70 @@ class Store:
         self._rows: _Waiting = []
         self._flushes: set[asyncio.Task[None]] = set()
 
-    def add(self, row: Row) -> asyncio.Future[None]:
-        """Have an event stored; the future is done when it is committed, or was already there. Else it, or this, raises
-        `NotStoredError`.
+    def add(self, row: Row, told: Told) -> None:
+        """Have an event stored; ``told`` is called with ``True`` when it is committed, or was already there, else with
+        ``False``. `NotStoredError` where too much waits; then nothing is called.
+
+        A callback, as a future and its turn of the loop would cost as much as verifying the event does.
         """
         size = len(row.body) + len(row.event)
         if size > self._room:
             raise NotStoredError
         self._room -= size
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._rows.append((row, done))
+        self._rows.append((row, told))
         if self._free:
             self._free -= 1
             flush = asyncio.create_task(self._flush())
             self._flushes.add(flush)
             flush.add_done_callback(self._flushes.discard)
-        return done
+
+    async def store(self, row: Row) -> None:
+        """Return when an event is stored; `NotStoredError` where it is not."""
+        done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self.add(row, lambda stored: None if done.done() else done.set_result(stored))
+        if not await done:
+            raise NotStoredError
 
     async def _flush(self) -> None:
+        """Write what waits, and what comes meanwhile: a connection is kept as long as it lasts."""
         try:
             while self._rows:
-                batch, self._rows = self._rows[: self._most], self._rows[self._most :]
                 try:
-                    await self._write(batch)
+                    async with asyncio.timeout(self._patience):
+                        connection = await self._pool.acquire()
+                except Exception as error:
+                    self._tell(self._taken(), error)
+                    continue
+                try:
+                    while self._rows and await self._write(connection, self._taken()):
+                        pass
                 finally:
-                    self._room += sum(len(row.body) + len(row.event) for row, _ in batch)
+                    await self._pool.release(connection)
         finally:
             self._free += 1
 
-    async def _write(self, batch: _Waiting) -> None:
+    def _taken(self) -> _Waiting:
+        batch, self._rows = self._rows[: self._most], self._rows[self._most :]
+        return batch
+
+    async def _write(self, connection: Any, batch: _Waiting) -> bool:
+        """Whether it went well."""
+        import asyncpg
+
         try:
             async with asyncio.timeout(self._patience):
-                await self._insert([row for row, _ in batch])
+                await connection.execute(_INSERT, *zip(*[row for row, _ in batch], strict=True))
         except Exception as error:
-            import asyncpg
-
             if len(batch) > 1 and isinstance(error, asyncpg.DataError | asyncpg.DeadlockDetectedError):
-                for each in batch:  # one bad event fails alone
-                    await self._write([each])
-                return
-            _log.error("%s webhooks could not be stored: %s", len(batch), error or type(error).__name__)
-            for _, done in batch:
-                if not done.done():
-                    done.set_exception(NotStoredError())
-            return
-        for _, done in batch:
-            if not done.done():
-                done.set_result(None)
+                return all([await self._write(connection, [each]) for each in batch])  # one bad event fails alone
+            self._tell(batch, error)
+            return False
+        self._tell(batch)
+        return True
 
-    async def _insert(self, rows: Sequence[Row]) -> None:
-        columns = list(zip(*rows, strict=True))
-        async with self._pool.acquire() as connection:
-            await connection.execute(_INSERT, *columns)
+    def _tell(self, batch: _Waiting, error: Exception | None = None) -> None:
+        if error is not None:
+            _log.error("%s webhooks could not be stored: %s", len(batch), error or type(error).__name__)
+        for row, told in batch:
+            self._room += len(row.body) + len(row.event)
+            told(error is None)

@@ -160,6 +160,24 @@ def test_a_link_that_is_moved_makes_the_index_stale(site: Site, tmp_path: Path) 
         assert (found.source, found.manifest["version"]) == ("store", version)
 
 
+def test_a_change_behind_a_link_makes_the_index_stale(site: Site, tmp_path: Path) -> None:
+    """The link stays as it is: its folder's manifest changes, then a link on the way leads to another folder, then nowhere."""
+    way = tmp_path / "current"
+    (site.home / "plugins").mkdir(parents=True)
+    (site.home / "plugins" / "noted").symlink_to(way)
+    for folder, version in (("a", "1.0.0"), ("a", "1.1.0-changed"), ("b", "2.0.0")):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        manifest = tmp_path / folder / "plugin.json"
+        manifest.write_text(json.dumps({"name": "noted", "version": version, "summary": "linked"}))
+        os.utime(manifest, ns=(1, 1))
+        way.unlink(missing_ok=True)
+        way.symlink_to(tmp_path / folder)
+        found = load(site)["noted"]
+        assert (found.folder, found.manifest["version"]) == (str(tmp_path / folder), version)
+    way.unlink()
+    assert load(site)["noted"].problem
+
+
 def test_an_entry_point_must_name_a_package(site: Site) -> None:
     site.register("thing", "some.module:Thing", "thing")
     assert "must name a package" in load(site)["thing"].problem

@@ -8,7 +8,7 @@ import hashlib
 import hmac
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 import orjson
@@ -72,8 +72,7 @@ def read(body: bytes, *, form: bool) -> dict[str, Any]:
     return found if isinstance(found, dict) else {"data": found}
 
 
-@dataclass(frozen=True, slots=True)
-class Verified:
+class Verified(NamedTuple):
     """What a scheme found; ``id`` empty where the sender gives none. ``reply``: what is answered, where nothing is stored."""
 
     id: str = ""
