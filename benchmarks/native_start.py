@@ -25,6 +25,7 @@ from tests.native_project import NativeProject, quiet
 from tests.ports import free_ports
 
 CORE = {"HASURA_ENABLED": "true", "AUTH_ENABLED": "true", "NGINX_ENABLED": "true"}
+PORTS = ("NGINX_PORT", "NGINX_SSL_PORT", "HASURA_PORT", "AUTH_PORT")
 
 
 def bare() -> float:
@@ -55,7 +56,8 @@ def bare() -> float:
 def ours(**settings: str) -> tuple[float, list[str]]:
     """Seconds from the runtime's ``start`` to every core service healthy; and who was."""
     folder = Path(tempfile.mkdtemp(prefix="nself-bench-"))
-    project = NativeProject(folder, NGINX_PORT=str(free_ports(1)[0]), NGINX_SSL_PORT=str(free_ports(1)[0]), **settings)
+    ports = dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True))
+    project = NativeProject(folder, **ports, **settings)
     Workspace.open(start=folder).build()
     try:
         runtime = project.runtime()

@@ -106,6 +106,7 @@ if TYPE_CHECKING:
     from hookspecs.models.values import Ref as Ref
     from hookspecs.models.values import Secret as Secret
     from hookspecs.models.values import Value as Value
+    from hookspecs.models.values import python_module as python_module
 
 _MODULE_OF = {
     "UserError": "errors",
@@ -186,6 +187,7 @@ _MODULE_OF = {
     "Join": "values",
     "Place": "values",
     "Program": "values",
+    "python_module": "values",
     "Ref": "values",
     "Secret": "values",
     "Value": "values",

@@ -77,11 +77,11 @@ def _command(project: Project, slot: Slot) -> tuple[Value, ...]:
 
 def _reloader(project: Project, slot: Slot, source: Place) -> tuple[Value, ...]:
     """The reloader's own arguments, nothing where the source is compiled or hot reload is off."""
-    from hookspecs.models.values import Program
+    from hookspecs.models.values import Program, python_module
 
     wanted = project.settings.get("ENABLE_HOT_RELOAD")
     if not slot.template.interpreted or not (project.environment.is_dev if wanted is None else wanted):
         return ()
     build: tuple[Value, ...] = (Program(name="npm"), "run", "build") if slot.template.compile_first else ()
     before = [argument for part in build for argument in ("--before", part)]
-    return (Program(name="python"), "-m", f"{_HERE}.reload", "--folder", source, *before, "--")
+    return (*python_module(f"{_HERE}.reload"), "--folder", source, *before, "--")

@@ -20,7 +20,6 @@ from hookspecs import (
     Need,
     Place,
     Port,
-    Program,
     Ref,
     Route,
     Scrape,
@@ -30,6 +29,7 @@ from hookspecs import (
     ServiceTarget,
     TcpProbe,
     Value,
+    python_module,
 )
 from hookspecs.roles import MASTER, password_of
 
@@ -123,7 +123,7 @@ def _host(project: Project, plugins: list[InstalledPlugin], alone: list[Installe
         summary=f"Serves {len(plugins) + len(alone)} plugins",
         build=image.build(project),
         command=("builtin_plugins.host.server.main:run", image.TOLD),
-        native=_native(("-m", "nself_core.plugins.serve", "builtin_plugins.host.server.main:run"), NAME),
+        native=_native("builtin_plugins.host.server.main:run", NAME),
         mounts=(image.told_mount(NAME), *map(_data, plugins)),
         security=_SECURITY,
         backup=_backup(plugins),
@@ -154,7 +154,7 @@ def _isolated(project: Project, plugin: InstalledPlugin) -> Service:
         summary=f"The plugin {plugin.name}, in a process of its own",
         build=image.build(project),
         command=("builtin_plugins.host.server.main:alone", image.TOLD),
-        native=_native(("-m", "builtin_plugins.host.sandbox.keeper"), name),
+        native=_native("builtin_plugins.host.sandbox.keeper", name),
         mounts=(image.told_mount(name), _data(plugin), *_folders(plugin)),
         security=_SECURITY,
         backup=_backup([plugin]),
@@ -195,9 +195,9 @@ def _needs() -> tuple[Need, ...]:
     return (Need(capability="sql"), *(Need(capability=name, required=False, condition="started") for name in _SOFT))
 
 
-def _native(module: tuple[str, ...], service: str) -> Native:
+def _native(module: str, service: str) -> Native:
     return Native(
-        command=(Program(name="python"), *module, Place(of="config", name=f"host/{service}.json")),
+        command=(*python_module(module), Place(of="config", name=f"host/{service}.json")),
         programs=(
             NativeProgram(name="python", locate=f"{_HERE}:python"),
             NativeProgram(name="server", locate=f"{_HERE}:server", install="pip install 'nself[native]'"),

@@ -88,6 +88,14 @@ class Program(Model):
     name: str
 
 
+def python_module(module: str) -> tuple[str | Program, ...]:
+    """The command that runs a module of a built-in plugin, verified before it is imported, with the service's program ``python``.
+
+    ``package.module:function`` calls a function with a ``PluginLoader`` and the arguments.
+    """
+    return (Program(name="python"), "-m", "nself_core.plugins.serve", module)
+
+
 class Join(Model):
     """Parts written one after the other; if a part is left out (an absent ``Get``), so is the whole.
 

@@ -12,7 +12,8 @@ import hashlib
 import marshal
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 from types import CodeType
@@ -28,27 +29,53 @@ _verified: set[str] = set()
 def ready(found: Found) -> None:
     """Verify a built-in before its import; in a checkout there is nothing to verify. ``ImportError`` says what differs."""
     from nself_core import release
-    from nself_core.signed_list import ListError
 
     if not release.is_release() or found.folder in _verified:
         return
+    with _ONCE, _as_import_error():
+        if not _verified:
+            _install()
+            release.verify_release()
+        release.verify_release(found.folder)
+        _verified.add(found.folder)
+
+
+def guard(module: str) -> None:
+    """For a process that runs a built-in's module: verify that plugin, and have no built-in imported but from verified bytes.
+
+    What built-ins share is verified file by file as it is imported: an image holds only a part of it.
+    """
+    from nself_core import release
+
+    if not release.is_release() or not module.startswith(f"{PACKAGE}."):
+        return
+    folder = release.SITE.joinpath(*module.split("."))
+    while not (folder / "plugin.json").is_file() and folder != release.SITE:
+        folder = folder.parent
+    with _ONCE, _as_import_error():
+        _install()
+        if folder != release.SITE:
+            release.verify_release(folder)
+
+
+@contextmanager
+def _as_import_error() -> Iterator[None]:
+    from nself_core.signed_list import ListError
+
     try:
-        listed = release.signed_list()
-        with _ONCE:
-            if not _verified and listed is not None:
-                _install(listed.below(PACKAGE), paths.home())
-                release.verify_release()
-            release.verify_release(found.folder)
-            _verified.add(found.folder)
+        yield
     except ListError as error:
         raise ImportError(f"{error}; install nself again from where you had it") from None
 
 
-def _install(files: dict[str, str], home: Path) -> None:
+def _install() -> None:
     from nself_core import release
     from nself_core.plugins.loading import VerifyingFinder
 
-    kept = home / "cache" / "code" / f"{sys.implementation.cache_tag}"
+    listed = release.signed_list()
+    if listed is None or any(getattr(one, "package", None) == PACKAGE for one in sys.meta_path):
+        return
+    files, kept = listed.below(PACKAGE), paths.home() / "cache" / "code" / f"{sys.implementation.cache_tag}"
     finder = VerifyingFinder(PACKAGE, str(release.SITE / PACKAGE), files, lambda path, data: _compiled(kept, path, data))
     sys.meta_path.insert(0, finder)
 

@@ -1,50 +1,34 @@
-"""``python -m nself_core.plugins.serve package.module:function ARGS…``: run something that runs plugins' code.
+"""Run code of a built-in plugin in a process of its own, verified before it is imported, as on the command line.
 
-The function is given a ``hookspecs.PluginLoader`` and the arguments. So a built-in plugin that serves others loads them by the
-same verifying loader as the command line, and has nothing private of the core in its hands.
+``python -m nself_core.plugins.serve package.module ARGS…`` runs a module as ``python -m`` does.
+``… package.module:function ARGS…`` calls a function that runs the code of other plugins: with a ``hookspecs.PluginLoader``, which
+verifies as well, and the arguments.
 """
 
 from __future__ import annotations
 
+import runpy
 import sys
 from collections.abc import Callable
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
-from nself_core.plugins.model import Found, State
-from nself_core.plugins.registry import Registry, UnusableError
-from nself_core.plugins.trust import Verdict
-
-if TYPE_CHECKING:
-    from hookspecs.models.installed import InstalledPlugin
-
-
-class Loader:
-    """See ``hookspecs.PluginLoader``. Plugins may be loaded from several threads, each its own."""
-
-    def __init__(self) -> None:
-        self._registry = Registry()
-
-    def hook(self, plugin: InstalledPlugin, name: str) -> Callable[..., Any]:
-        """See ``hookspecs.PluginLoader``."""
-        from hookspecs.errors import UserError
-
-        state = State(plugin.state)
-        found = Found(plugin.name, "store", plugin.module, plugin.folder, "", {"hooks": plugin.hooks})
-        verdict = Verdict(state, files=plugin.files)
-        try:
-            return self._registry.hook(found, verdict, name)
-        except UnusableError as error:
-            raise UserError(
-                f"plugin {plugin.name} cannot be used: {error}", where=plugin.folder, code="plugin-left-out"
-            ) from error
-        except StopIteration:
-            raise UserError(f"plugin {plugin.name} has no hook {name}", code="plugin-left-out") from None
+from nself_core.plugins.ours import guard
 
 
 def main(arguments: list[str]) -> int:
-    """Call what the first argument names."""
+    """Run what the first argument names."""
     module, _, name = arguments[0].partition(":")
+    try:
+        guard(module)
+    except ImportError as error:
+        print(f"nself: {module} is not run: {error}", file=sys.stderr)  # noqa: T201  this process's own log
+        return 1
+    if not name:
+        sys.argv[:] = arguments
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+        return 0
+    from nself_core.plugins.hosting import Loader
+
     run: Callable[..., int] = getattr(import_module(module), name)
     return run(Loader(), arguments[1:])
 

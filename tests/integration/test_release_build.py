@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -132,6 +133,48 @@ def test_what_was_changed_is_refused(installed: Installed, tmp_path: Path, chang
         assert python(installed, code, tmp_path / ".nself").startswith("refused")
     finally:
         place.unlink() if before is None else place.write_bytes(before)
+
+
+def test_a_server_is_verified_each_time_it_is_started(installed: Installed, tmp_path: Path) -> None:
+    """A supervisor restarts it without `nself`: neither a changed module nor code planted beside it is run."""
+    engine = installed.site / "builtin_plugins" / "core" / "hasura" / "engine"
+    evil = "raise SystemExit('planted code ran')\n"
+
+    def started() -> tuple[int, str]:
+        """The engine is given an argument it refuses, which only its own code does."""
+        command = [installed.python, "-m", "nself_core.plugins.serve", "builtin_plugins.core.hasura.engine", "surplus"]
+        environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, cwd=tmp_path)
+        return done.returncode, done.stderr
+
+    def refuses_arguments() -> bool:
+        code, told = started()
+        return code == 2 and "takes no arguments" in told
+
+    assert refuses_arguments()
+    main = engine / "__main__.py"
+    there = main.read_bytes()
+    planted = Path(importlib.util.cache_from_source(str(main)))
+    planted.parent.mkdir(exist_ok=True)
+    kept = planted.read_bytes() if planted.exists() else None
+    status = main.stat()
+    code = importlib._bootstrap_external._code_to_timestamp_pyc(  # type: ignore[attr-defined]
+        compile(evil, str(main), "exec"), int(status.st_mtime), status.st_size
+    )
+    planted.write_bytes(code)
+    try:
+        assert refuses_arguments()
+        planted.write_bytes(kept) if kept is not None else planted.unlink()
+        for place, content in ((main, there + b"# more\n"), (engine / "config.so", b"")):
+            place.write_bytes(content)
+            exit_code, told = started()
+            assert exit_code == 1
+            assert "builtin_plugins.core.hasura.engine is not run: its files are not those of the release" in told
+            place.write_bytes(there) if place == main else place.unlink()
+    finally:
+        main.write_bytes(there)
+        (engine / "config.so").unlink(missing_ok=True)
+    assert refuses_arguments()
 
 
 def test_the_embedded_registry_offers_its_plugin_and_refuses_a_changed_wheel(installed: Installed, tmp_path: Path) -> None:

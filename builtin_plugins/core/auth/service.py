@@ -22,7 +22,6 @@ from hookspecs import (
     Need,
     Place,
     Port,
-    Program,
     Project,
     Ref,
     Route,
@@ -31,6 +30,7 @@ from hookspecs import (
     Service,
     ServiceTarget,
     Value,
+    python_module,
 )
 
 from . import mailing
@@ -150,7 +150,7 @@ def _native(project: Project) -> Native:
     if templates := project.settings["AUTH_TEMPLATES_PATH"]:
         env["AUTH_TEMPLATES_PATH"] = Place(of="project", name=str(templates))
     return Native(
-        command=(Program(name="python"), "-m", SERVER),
+        command=python_module(SERVER),
         programs=(
             NativeProgram(name="python", locate=f"{_HERE}:python"),
             NativeProgram(name="server", locate=f"{_HERE}:server", install="pip install 'nself[native]'"),

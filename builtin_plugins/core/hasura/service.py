@@ -17,7 +17,6 @@ from hookspecs import (
     NativeProgram,
     Need,
     Port,
-    Program,
     Project,
     Ref,
     Route,
@@ -25,6 +24,7 @@ from hookspecs import (
     Service,
     ServiceTarget,
     Value,
+    python_module,
 )
 
 from .checks import console_wanted, dev_mode_wanted
@@ -93,7 +93,7 @@ def _console_link(project: Project) -> tuple[Link, ...]:
 
 def _native() -> Native:
     return Native(
-        command=(Program(name="python"), "-m", ENGINE),
+        command=python_module(ENGINE),
         programs=(
             NativeProgram(name="python", locate=f"{_HERE}:python"),
             NativeProgram(name="engine", locate=f"{_HERE}:engine", install=_INSTALL),

@@ -27,6 +27,7 @@ from hookspecs import (
     Service,
     ServiceTarget,
     Value,
+    python_module,
 )  # fmt: skip
 
 NAME = "functions"
@@ -99,7 +100,7 @@ def _native(project: Project) -> Native:
     reload = project.settings.get("ENABLE_HOT_RELOAD")
     runner: tuple[Value, ...] = (Program(name="node"), str(RUNNER), folder)
     if project.environment.is_dev if reload is None else reload:
-        runner = (Program(name="python"), "-m", "builtin_plugins.custom.reload", "--folder", folder, "--", *runner)
+        runner = (*python_module("builtin_plugins.custom.reload"), "--folder", folder, "--", *runner)
     return Native(
         command=runner,
         programs=(

@@ -15,7 +15,6 @@ from hookspecs import (
     Native,
     NativeProgram,
     Port,
-    Program,
     Ref,
     Route,
     Secret,
@@ -23,6 +22,7 @@ from hookspecs import (
     Service,
     ServiceTarget,
     Value,
+    python_module,
 )
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def contribution(project: Project) -> Iterator[Service | Route]:
             "MP_UI_AUTH": None if dev else Join.of(f"{settings['MAILPIT_UI_USER']}:", Secret(name="MAILPIT_UI_PASSWORD")),
         },
         native=Native(
-            command=(Program(name="python"), "-m", "builtin_plugins.optional.mailpit.catcher"),
+            command=python_module("builtin_plugins.optional.mailpit.catcher"),
             programs=(
                 NativeProgram(
                     name="python",
