@@ -32,3 +32,11 @@ class UserError(Exception):
         self.code = code
         self.exit_code = exit_code
         self.findings = tuple(findings)
+
+    def faults(self) -> tuple[Finding, ...]:
+        """``findings``, or the error itself as one."""
+        from hookspecs.models.findings import Finding, Level
+
+        if self.findings:
+            return self.findings
+        return (Finding(level=Level.ERROR, message=self.message, where=self.where, remedy=self.remedy, code=self.code),)

@@ -122,6 +122,17 @@ class Workspace:
             self._assemblies[runtime] = self._assemble(self.offer(runtime))
         return self._assemblies[runtime]
 
+    def stack_findings(self) -> list[Finding]:
+        """What assembling the stack of every runtime finds beyond the settings: each plugin's own rules. Nothing is raised."""
+        found: list[Finding] = []
+        for offer in self.offers():
+            try:
+                found += self.assembly(offer.name).findings
+            except UserError as error:
+                found += error.faults()
+        known = {(f.where, f.message) for f in self.loaded.findings}
+        return list({(f.where, f.message): f for f in found if (f.where, f.message) not in known}.values())
+
     def forget(self) -> None:
         """Drop the assemblies, after the ports changed."""
         self._assemblies.clear()
@@ -214,6 +225,27 @@ class Workspace:
         """The runtime, bound to the project's Stack."""
         offer = self.offer(self.runtime_name(name))
         stack = self.stack(offer.name)
+        made: Runtime = _load(offer.load)(self.project(offer.name), stack, self.state, self.resolver(stack))
+        return made
+
+    def stopper(self, name: str) -> Runtime:
+        """The runtime for stopping everything: also where settings have faults since the start, so that no Stack can be made.
+
+        It then knows no service by name. ``UserError`` where the fault is in the project's name, by which it finds what runs.
+        """
+        from hookspecs.models.findings import Level
+        from hookspecs.models.stack import Stack
+
+        try:
+            return self.runtime(name)
+        except UserError:
+            if any(one.variable == "PROJECT_NAME" and one.level is Level.ERROR for one in self.loaded.findings):
+                raise
+        offer = self.offer(name)
+        stack = Stack(
+            project=self.loaded.project_name, environment=self.environment.name, runtime=offer.name,
+            addressing=offer.addressing, services=(),
+        )  # fmt: skip
         made: Runtime = _load(offer.load)(self.project(offer.name), stack, self.state, self.resolver(stack))
         return made
 

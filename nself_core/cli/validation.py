@@ -10,12 +10,20 @@ import click
 from nself_core.cli import output
 
 if TYPE_CHECKING:
-    from nself_core.settings.loading import LoadedSettings
+    from nself_core.settings.problems import Problem
+    from nself_core.workspace import Workspace
+
+
+def tell_checked(workspace: Workspace, problems: Sequence[Problem], *, strict: bool, as_json: bool) -> None:
+    """Print every fault of the settings and, where they have none, of the services they ask for.
+
+    Ends with exit code 1 where there are errors (under ``strict``, warnings too).
+    """
     from nself_core.settings.problems import Problem
 
-
-def tell_checked(loaded: LoadedSettings, problems: Sequence[Problem], *, strict: bool, as_json: bool) -> None:
-    """Print every fault and end with exit code 1 where there are errors (under ``strict``, warnings too)."""
+    loaded = workspace.loaded
+    more = workspace.stack_findings()
+    problems = [*problems, *(Problem(f.level.value, f.message, f.where, f.variable, f.remedy, f.code) for f in more)]
     errors = sum(p.level == "error" or (strict and p.level == "warning") for p in problems)
     warnings = sum(p.level == "warning" for p in problems) if not strict else 0
     if as_json:

@@ -404,16 +404,28 @@ class PluginManager:
         expected: tuple[type, ...],
         from_data: Callable[[Found], Iterator[Any]] | None = None,
     ) -> list[tuple[str, Any]]:
+        """All results, by plugin; all faults that plugins find are told at once."""
+        from hookspecs.errors import UserError
         from nself_core.plugins.calls import run
 
         calls = {found.name: partial(call, **arguments) for found, call in self._implementing(hook)}
         results: list[tuple[str, Any]] = []
+        errors: list[UserError] = []
         for found in self._taking_part():
             call: Callable[[], Any] | None = calls.get(found.name)
             if call is None and from_data is not None and hook not in found.hooks:
                 call = partial(from_data, found)
-            if call is not None:
+            if call is None:
+                continue
+            try:
                 results += [(found.name, result) for result in run(found, hook, call, expected)]
+            except UserError as error:
+                errors.append(error)
+        if len(errors) > 1:
+            faults = [fault for error in errors for fault in error.faults()]
+            raise UserError(f"{len(faults)} faults in this project", findings=faults, code=faults[0].code) from errors[0]
+        if errors:
+            raise errors[0]
         return results
 
     def _one(self, name: str, hook: str) -> tuple[Found, Callable[..., Any]]:

@@ -80,8 +80,8 @@ def _check(declared: Declared, value: Any, repaired: Repair) -> None:
         if wrong:
             raise InvalidError(f"{', '.join(wrong)}: not among {', '.join(declared.choices)}")
     if declared.pattern and isinstance(value, str) and value and not re.fullmatch(declared.pattern, value):
-        remedy = f"for example {declared.example}" if declared.example else f"it must match {declared.pattern}"
-        raise InvalidError(f"{_quoted(declared, value)} has not the form wanted", remedy)
+        example = f", for example {declared.example}" if declared.example else ""
+        raise InvalidError(f"{_quoted(declared, value)} has not the form wanted", f"it must match {declared.pattern}{example}")
     if isinstance(value, int | float) and not isinstance(value, bool):
         if declared.minimum is not None and value < declared.minimum:
             raise InvalidError(f"{value} is less than {_plain(declared.minimum)}")

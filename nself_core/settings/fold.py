@@ -145,6 +145,9 @@ def _json_fields(entry: Entry, meaning: Meaning, expand: Callable[[str], str | N
         message = f"{entry.spelling} is no JSON object"
         fields = ", ".join(f'"{field}": "…"' for field in meaning.spelling.json_fields)
         remedy = f"write {entry.spelling}='{{{fields}}}' in single quotes, or set {meaning.name}"
+        if _single_backslash(text):
+            message += ": a backslash in it stands alone"
+            remedy = f"write each backslash twice, the whole in single quotes, or set {meaning.name}"
         problems.append(Problem("error", message, entry.where, entry.spelling, remedy, "setting-json"))
         return []
     found = []
@@ -167,6 +170,15 @@ def _object(text: str) -> dict[str, object] | None:
     except ValueError:
         return None
     return data if isinstance(data, dict) else None
+
+
+def _single_backslash(text: str) -> bool:
+    """Whether a backslash stands alone where JSON wants two."""
+    try:
+        json.loads(text)
+    except ValueError as error:
+        return "escape" in str(error)
+    return False
 
 
 def generic_name(name: str) -> str | None:

@@ -97,6 +97,30 @@ def test_explain_shows_who_won_and_what_was_overridden(project: Nself) -> None:
     assert ".env.dev:3" in text and "overridden" in text
 
 
+@pytest.mark.parametrize("command", [("config", "validate"), ("env", "validate")])
+def test_validate_tells_the_faults_of_every_plugin_at_once(project: Nself, command: tuple[str, ...]) -> None:
+    """They were found by the build alone, one plugin's after the other's."""
+    settings = project.folder / ".env.dev"
+    settings.write_text(f"{settings.read_text()}CS_1=api:nosuch\nAUTH_PROVIDER_GITHUB_ENABLED=true\n")
+    found = json.loads(project(*command, "--json", check=False).stdout)
+    assert (found["valid"], found["errors"]) == (False, 2)
+    assert {one["code"] for one in found["findings"] if one["level"] == "error"} == {"template-unknown", "provider-incomplete"}
+    built = project("build", check=False)
+    assert built.returncode == 1
+    assert "there is no template 'nosuch'" in built.stderr
+    assert "sign-in by github is on and lacks" in built.stderr
+
+
+def test_a_backslash_that_json_refuses_is_named(project: Nself) -> None:
+    settings = project.folder / ".env.dev"
+    key = "a-key-with-a-\\slash-of-more-than-32-characters"
+    settings.write_text(f"""{settings.read_text()}HASURA_GRAPHQL_JWT_SECRET='{{"key": "{key}"}}'\n""")
+    done = project("config", "validate", check=False)
+    assert "a backslash in it stands alone" in done.stderr
+    assert "write each backslash twice" in done.stderr
+    assert key not in done.stderr
+
+
 def test_validate_tells_all_faults_with_file_and_line(project: Nself) -> None:
     (project.folder / ".env").write_text('POSTGRES_PORT=x\nBASE_DOMAIN=no domain\nA="open\n')
     done = project("config", "validate", check=False)

@@ -1,40 +1,51 @@
-"""What keeps people from signing in, told before a start."""
+"""What keeps people from signing in: faults of settings, told by a build, and what may be missing, told before a start."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hookspecs import Finding, Level, Project, Stack, mail
+from hookspecs import Finding, Level, Project, Stack, UserError, mail
 
 #: Providers whose id and secret have other names.
 _IDENTITY = {"TWITTER": ("CONSUMER_KEY", "CONSUMER_SECRET"), "APPLE": ("CLIENT_ID", "TEAM_ID", "KEY_ID", "PRIVATE_KEY")}
 
 
+def require_whole(project: Project) -> None:
+    """``UserError`` with each setting that another one lacks: a mail server, a provider's secret, a private key."""
+    found = [*_mail(project), *_providers(project), *_keys(project)]
+    if found:
+        word = "fault" if len(found) == 1 else "faults"
+        raise UserError(f"{len(found)} {word} in the settings of sign-in", findings=found, code=found[0].code)
+
+
 def findings(project: Project, stack: Stack) -> Iterator[Finding]:
-    """Missing mail, incomplete providers, an asymmetric key without its private half."""
+    """Warnings: what does without mail, templates or messages works."""
     if not project.settings["AUTH_ENABLED"]:
         return
-    yield from _mail(project, stack)
-    yield from _providers(project)
-    yield from _keys(project)
+    yield from _no_mail(project, stack)
     yield from _templates(project)
     yield from _messages(project)
 
 
-def _mail(project: Project, stack: Stack) -> Iterator[Finding]:
+def _no_mail(project: Project, stack: Stack) -> Iterator[Finding]:
+    chosen = mail.provider(project)
+    if project.settings["AUTH_SMTP_HOST"] or not (chosen == "none" or (chosen == "mailpit" and stack.provider("smtp") is None)):
+        return
+    yield Finding(
+        level=Level.WARNING,
+        message="the auth service can send no mail: sign-up with verification, resets and magic links do not arrive",
+        where="auth",
+        variable="EMAIL_PROVIDER",
+        remedy="set MAILPIT_ENABLED=true in development, or EMAIL_PROVIDER with its credentials",
+        code="mail-missing",
+    )
+
+
+def _mail(project: Project) -> Iterator[Finding]:
     if project.settings["AUTH_SMTP_HOST"]:
         return
     chosen = mail.provider(project)
-    if chosen == "none" or (chosen == "mailpit" and stack.provider("smtp") is None):
-        yield Finding(
-            level=Level.WARNING,
-            message="the auth service can send no mail: sign-up with verification, resets and magic links do not arrive",
-            where="auth",
-            variable="EMAIL_PROVIDER",
-            remedy="set MAILPIT_ENABLED=true in development, or EMAIL_PROVIDER with its credentials",
-            code="mail-missing",
-        )
-    elif chosen == "smtp" and not project.settings["SMTP_HOST"]:
+    if chosen == "smtp" and not project.settings["SMTP_HOST"]:
         yield Finding(
             level=Level.ERROR,
             message="EMAIL_PROVIDER=smtp names no server",

@@ -34,6 +34,7 @@ from hookspecs import (
 )
 
 from . import mailing
+from .checks import require_whole
 from .programs import SERVER
 
 NAME = "auth"
@@ -81,6 +82,7 @@ def contributions(project: Project) -> Iterator[Service | Route]:
     settings = project.settings
     if not settings["AUTH_ENABLED"]:
         return
+    require_whole(project)
     chosen = settings["AUTH_IMAGE"]
     origin = settings.because("AUTH_IMAGE" if chosen else "AUTH_VERSION")
     yield Service(

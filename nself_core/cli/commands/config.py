@@ -174,7 +174,7 @@ def validate(strict: bool, env: str | None, as_json: bool) -> None:
     from nself_core.cli.validation import tell_checked
 
     workspace = _open(env)
-    tell_checked(workspace.loaded, list(workspace.loaded.problems), strict=strict, as_json=as_json)
+    tell_checked(workspace, list(workspace.loaded.problems), strict=strict, as_json=as_json)
 
 
 @command.command("explain")

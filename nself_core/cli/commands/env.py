@@ -183,6 +183,6 @@ def validate(name: str | None, mode: str | None, strict: bool, as_json: bool) ->
     from nself_core.settings import environments
     from nself_core.workspace import find_root
 
-    loaded = _open(environments.require(find_root(), name) if name else None).loaded
+    workspace = _open(environments.require(find_root(), name) if name else None)
     strict = strict or mode == "strict"
-    tell_checked(loaded, environments.check(loaded, strict=strict), strict=strict, as_json=as_json)
+    tell_checked(workspace, environments.check(workspace.loaded, strict=strict), strict=strict, as_json=as_json)

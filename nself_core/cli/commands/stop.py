@@ -28,7 +28,8 @@ def command(*, services: tuple[str, ...], env: str | None) -> None:
         return
     with workspace.lock("stop"):
         name = workspace.runtime_name()
-        wanted = select.chosen(workspace.stack(name), services)
+        wanted = select.chosen(workspace.stack(name), services) if services else None
+        runtime = workspace.stopper(name)
         with progress.shown(f"Stopping {workspace.loaded.project_name}") as report:
-            workspace.runtime(name).stop(wanted, progress=report)
+            runtime.stop(wanted, progress=report)
     output.say(f"Stopped {', '.join(wanted)}." if wanted else "Stopped. Data stays; nself start brings it back.")

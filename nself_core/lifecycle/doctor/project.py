@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
 def unopened(error: UserError) -> Iterator[Diagnosis]:
     """Why the project cannot be opened, each fault of its own."""
-    first = Finding(level=Level.ERROR, message=error.message, where=error.where, remedy=error.remedy, code=error.code)
-    for finding in error.findings or (first,):
+    for finding in error.faults():
         yield Diagnosis("settings", finding)
 
 

@@ -30,6 +30,14 @@ def codes(folder: Path, settings: str) -> dict[str, str]:
     return {f.code: f.variable for _, f in here.plugins.pre_deploy(here.project("compose"), "local", here.stack("compose"))}
 
 
+def refused(folder: Path, settings: str) -> dict[str, str]:
+    """Code → variable of the faults for which a build is refused."""
+    (folder / ".env").write_text(f"PROJECT_NAME=demo\n{SECRETS}{settings}")
+    with pytest.raises(UserError) as caught:
+        Workspace.open(start=folder).build()
+    return {f.code: f.variable for f in caught.value.findings}
+
+
 def test_odd_keys_round_trip_as_json(tmp_path: Path) -> None:
     assert json.loads(environment(tmp_path, "hasura")["HASURA_GRAPHQL_JWT_SECRET"])["key"] == KEY
 
@@ -69,7 +77,7 @@ def test_options_of_tokens(tmp_path: Path) -> None:
 
 
 def test_an_asymmetric_type_needs_both_halves(tmp_path: Path) -> None:
-    assert codes(tmp_path, "HASURA_JWT_TYPE=RS256\n")["jwt-key-missing"] == "HASURA_JWT_SIGNING_KEY"
+    assert refused(tmp_path, "HASURA_JWT_TYPE=RS256\n") == {"jwt-key-missing": "HASURA_JWT_SIGNING_KEY"}
 
 
 def test_two_different_keys_are_an_error(tmp_path: Path) -> None:
@@ -106,7 +114,8 @@ def test_mail(tmp_path: Path, settings: str, host: str | None, port: str | None,
 
 def test_missing_mail_is_a_warning_and_a_missing_key_an_error(tmp_path: Path) -> None:
     assert codes(tmp_path, "")["mail-missing"] == "EMAIL_PROVIDER"
-    assert codes(tmp_path, "EMAIL_PROVIDER=sendgrid\n")["mail-missing"] == "SENDGRID_API_KEY"
+    assert refused(tmp_path, "EMAIL_PROVIDER=sendgrid\n") == {"mail-missing": "SENDGRID_API_KEY"}
+    assert refused(tmp_path, "EMAIL_PROVIDER=smtp\n") == {"mail-missing": "SMTP_HOST"}
 
 
 def test_any_provider_reaches_the_service(tmp_path: Path) -> None:
@@ -114,8 +123,16 @@ def test_any_provider_reaches_the_service(tmp_path: Path) -> None:
     env = environment(tmp_path, "auth", settings)
     assert env["AUTH_PROVIDER_GITLAB_ENABLED"] == "true"
     assert env["AUTH_PROVIDER_GITLAB_CLIENT_SECRET"] == "s3cret"
-    assert "provider-incomplete" not in codes(tmp_path, settings)
-    assert codes(tmp_path, "AUTH_PROVIDER_GITHUB_ENABLED=true\n")["provider-incomplete"] == "AUTH_PROVIDER_GITHUB_CLIENT_ID"
+    lacking = "AUTH_PROVIDER_GITHUB_ENABLED=true\n"
+    assert refused(tmp_path, lacking) == {"provider-incomplete": "AUTH_PROVIDER_GITHUB_CLIENT_ID"}
+    assert environment(tmp_path, "hasura", f"{lacking}AUTH_ENABLED=false\n")  # what is off asks for nothing
+
+
+def test_what_sign_in_lacks_is_told_by_a_build_at_once(tmp_path: Path) -> None:
+    """A build passed it, and the start refused it."""
+    settings = "HASURA_JWT_TYPE=RS256\nAUTH_PROVIDER_GITHUB_ENABLED=true\nEMAIL_PROVIDER=sendgrid\n"
+    assert set(refused(tmp_path, settings)) == {"jwt-key-missing", "provider-incomplete", "mail-missing"}
+    assert not (tmp_path / "docker-compose.yml").exists()
 
 
 def test_remote_schemas_reach_the_engine(tmp_path: Path) -> None:
