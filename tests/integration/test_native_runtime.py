@@ -63,6 +63,16 @@ def test_start_twice_leaves_what_runs_alone(project: NativeProject) -> None:
     assert all(state.restarts == 0 and state.memory for state in again.values())
 
 
+def test_a_first_start_logs_no_complaint(tmp_path: Path) -> None:
+    """It asked for the database before it had made it, and a new user's first log began with FATAL."""
+    with native_project(tmp_path / "project", POSTGRES_DB="shop") as project:
+        assert project.start()["postgres"].health == "healthy"
+        said = [line.text for line in project.runtime().logs(["postgres"], follow=False, tail=None, since=None)]
+        assert any("ready to accept connections" in line for line in said)
+        assert not [line for line in said if "FATAL" in line or "ERROR" in line]
+        assert psql(project, "select current_database()", tmp_path) == "shop"
+
+
 def test_a_changed_setting_restarts_that_service_alone(project: NativeProject) -> None:
     before = project.start()
     project.set(POSTGRES_MAX_CONNECTIONS="50")

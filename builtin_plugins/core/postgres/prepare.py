@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builtin_plugins.core.postgres import programs
+from builtin_plugins.core.postgres.sql_text import identifier
 from builtin_plugins.core.postgres.version import NATIVE_MAJOR
 from hookspecs import UserError
 
@@ -84,6 +85,9 @@ def _initialise(context: NativeContext, data: Path) -> None:
         )  # fmt: skip
     finally:
         password.unlink(missing_ok=True)
+    name = context.env["POSTGRES_DB"]
+    if name != "postgres" and "\n" not in name:
+        _single_user(context, fresh, f"CREATE DATABASE {identifier(name)}\n", "-c", "fsync=off")
     context.write(fresh / _CREDENTIALS, _fingerprint(context, os.urandom(8).hex()))
     # Nothing of it was forced to disk one by one; once, together, is the same and much faster.
     context.run([context.program("initdb"), "--sync-only", "--pgdata", str(fresh), *_sync_method()])
@@ -128,10 +132,16 @@ def _renew_credentials(context: NativeContext, data: Path) -> None:
         f'THEN CREATE ROLE "{role}"; END IF; END$nself$'
     )
     statements = f"SET standard_conforming_strings = on\n{make}\nALTER ROLE \"{role}\" SUPERUSER LOGIN PASSWORD '{password}'\n"
-    # one statement a line, no network: PostgreSQL's single-user mode
-    context.run([context.program("postgres"), "--single", "-D", str(data), "-c", "log_min_error_statement=panic", "postgres"],
-                stdin=statements)  # fmt: skip
+    _single_user(context, data, statements)
     context.write(path, _fingerprint(context, os.urandom(8).hex()))
+
+
+def _single_user(context: NativeContext, data: Path, statements: str, *options: str) -> None:
+    """Run statements, one a line, before there is a network: PostgreSQL's single-user mode."""
+    program = context.program("postgres")
+    context.run(
+        [program, "--single", "-D", str(data), "-c", "log_min_error_statement=panic", *options, "postgres"], stdin=statements
+    )
 
 
 def _fingerprint(context: NativeContext, salt: str) -> str:
