@@ -69,7 +69,8 @@ def test_a_first_start_logs_no_complaint(tmp_path: Path) -> None:
         assert project.start()["postgres"].health == "healthy"
         said = [line.text for line in project.runtime().logs(["postgres"], follow=False, tail=None, since=None)]
         assert any("ready to accept connections" in line for line in said)
-        assert not [line for line in said if "FATAL" in line or "ERROR" in line]
+        odd = [line for line in said if "FATAL" in line or "ERROR" in line]
+        assert not [line for line in odd if "is starting up" not in line]  # a probe may come that early
         assert psql(project, "select current_database()", tmp_path) == "shop"
 
 
