@@ -43,6 +43,14 @@ class Answer(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def do_POST(self) -> None:
+        length = len(self.rfile.read(int(self.headers["Content-Length"])))
+        body = f"{length} bytes".encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
     do_OPTIONS = do_GET  # noqa: N815  the name that http.server looks for
 
     def log_message(self, *_: object) -> None:
@@ -71,13 +79,20 @@ class Proxy:
         return self.context.wrap_socket(plain, server_hostname=host)
 
     def get(
-        self, host: str, path: str = "/", *, tls: bool = True, headers: dict[str, str] | None = None, method: str = "GET"
+        self,
+        host: str,
+        path: str = "/",
+        *,
+        tls: bool = True,
+        headers: dict[str, str] | None = None,
+        method: str = "GET",
+        body: bytes | None = None,
     ) -> tuple[int, dict, bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self.https if tls else self.http, timeout=60)
         if tls:
             connection.sock = self.connect(host)
         try:
-            connection.request(method, path, headers={"Host": host, **(headers or {})})
+            connection.request(method, path, body, headers={"Host": host, **(headers or {})})
             answer = connection.getresponse()
             return answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read()
         finally:
@@ -92,7 +107,7 @@ def proxy(nself: Nself, own_home: Path, upstream: int) -> Iterator[Proxy]:
         f"FRONTEND_APP_1_NAME=app\nFRONTEND_APP_1_PORT={upstream}\n"
         f"INTERNAL_ROUTE_1_NAME=dead\nINTERNAL_ROUTE_1_TARGET=localhost:{dead}\n"
         f"INTERNAL_ROUTE_2_NAME=slow\nINTERNAL_ROUTE_2_TARGET=localhost:{upstream}\nINTERNAL_ROUTE_2_RATE_ZONE=upload\n"
-        f"RATE_LIMIT_UPLOAD_RATE=1r/m\nHASURA_PORT={api}\n"
+        f"RATE_LIMIT_UPLOAD_RATE=1r/m\nHASURA_PORT={api}\nNGINX_CLIENT_MAX_BODY_SIZE=2M\n"
     )
     nself("build")
     with nginx_tree.running(nginx_tree.native_tree(nself.folder), http_port):
@@ -163,6 +178,12 @@ def test_websocket(proxy: Proxy) -> None:
             answer += part
     assert answer.startswith(b"HTTP/1.1 101")
     assert answer.endswith(b"hello over upgrade")
+
+
+def test_an_upload_as_large_as_the_limit_arrives_whole_and_a_larger_one_is_413(proxy: Proxy) -> None:
+    limit = 2 * 2**20
+    assert proxy.get(f"app.{DOMAIN}", method="POST", body=bytes(limit))[::2] == (200, b"%d bytes" % limit)
+    assert proxy.get(f"app.{DOMAIN}", method="POST", body=bytes(limit + 1))[0] == 413
 
 
 def test_too_many_requests_are_429(proxy: Proxy) -> None:
