@@ -32,7 +32,7 @@ def files(project: Project, stack: Stack) -> Iterator[File]:
         ("answers", _answers(project)),
         ("proxy", includes.PROXY),
         ("private", includes.PRIVATE),
-        ("limited", includes.LIMITED),
+        ("errors", includes.own_errors()),
         ("upstreams", includes.upstreams(upstream_groups(stack, routes))),
     ):
         yield File(path=f"{FOLDER}/includes/{name}.conf", content=content)

@@ -72,16 +72,33 @@ COUNTED = """map $request_method $counted_address {
 }
 """
 
-#: The answer to one request too many. A page of another origin may read it, so that it can wait and try again.
-LIMITED = """error_page 429 @limited;
-location @limited {
-    include includes/answers.conf;
-    add_header Access-Control-Allow-Origin * always;
-    add_header Retry-After 1 always;
-    default_type application/json;
-    return 429 '{"status":429,"error":"invalid-request","message":"Too many requests: try again in a moment"}';
-}
-"""
+#: What the proxy itself answers instead of a service, as JSON: codes, error, message. A page of another origin may read it: a
+#: browser would call it a fault of CORS otherwise, and nobody would see that a service is down.
+_OWN_ERRORS = (
+    ("429", "invalid-request", "Too many requests: try again in a moment"),
+    ("413", "invalid-request", "The body is larger than is taken here"),
+    ("502", "service-unavailable", "The service behind this address does not answer"),
+    ("504", "service-unavailable", "The service behind this address took too long"),
+)
+
+
+def own_errors() -> str:
+    """An ``error_page`` for each of them."""
+    found = []
+    for status, error, message in _OWN_ERRORS:
+        retry = ["    add_header Retry-After 1 always;"] if status == "429" else []
+        found += [
+            f"error_page {status} @error_{status};",
+            f"location @error_{status} {{",
+            "    include includes/answers.conf;",
+            "    add_header Access-Control-Allow-Origin * always;",
+            *retry,
+            "    default_type application/json;",
+            f'    return {status} \'{{"status":{status},"error":"{error}","message":"{message}"}}\';',
+            "}",
+        ]
+    return "\n".join(found) + "\n"
+
 
 ANSWERS = """add_header X-Content-Type-Options $add_content_type_options always;
 add_header X-Frame-Options $add_frame_options always;
