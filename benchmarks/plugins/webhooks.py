@@ -31,8 +31,8 @@ import psutil
 
 from builtin_plugins.host.jobs import migrations
 from builtin_plugins.host.jobs.queue import POOL
+from builtin_plugins.host.server.http import http_for
 from builtin_plugins.host.webhooks import Source, intake
-from builtin_plugins.host.webhooks.protocol import protocol
 from hookspecs.models.manifest import Webhook
 from tests.auth.postgres import running_postgres
 from tests.ports import free_port
@@ -71,7 +71,7 @@ def serve(url: str, port: int) -> None:
             app = intake(pool)
             app.serve("bench", [Source("bench", Webhook(source="main", scheme="github", secret="X"), (SECRET,))])
             config = uvicorn.Config(
-                app, port=port, http=protocol(app), access_log=False, log_level="error", lifespan="off", server_header=False
+                app, port=port, http=http_for(app), access_log=False, log_level="error", lifespan="off", server_header=False
             )
             await uvicorn.Server(config).serve()
 

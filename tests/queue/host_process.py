@@ -16,8 +16,8 @@ import uvicorn
 
 from builtin_plugins.host.jobs import Workers
 from builtin_plugins.host.jobs.queue import POOL
+from builtin_plugins.host.server.http import http_for
 from builtin_plugins.host.webhooks import Source, intake, webhook_tasks
-from builtin_plugins.host.webhooks.protocol import protocol
 from hookspecs.models.host import Event
 from hookspecs.models.manifest import Webhook
 
@@ -42,7 +42,7 @@ async def main(url: str, port: int) -> None:
         app.serve("demo", [Source("demo", RULE, (SECRET,))])
         working = asyncio.create_task(workers.run())
         config = uvicorn.Config(
-            app, port=port, http=protocol(app), log_level="error", access_log=False, lifespan="off", timeout_graceful_shutdown=3
+            app, port=port, http=http_for(app), log_level="error", access_log=False, lifespan="off", timeout_graceful_shutdown=3
         )
         server = uvicorn.Server(config)
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
@@ -18,13 +18,13 @@ from ..document import Document
 from ..jobs.queue import POOL
 from ..sandbox import relay
 from ..schema import NAME as PLUGIN
-from ..webhooks.protocol import protocol
 from .app import HostApp
 from .context import Context, make_pool
 from .egress import PROXY
 from .environment import HostEnvironment
 from .gate import Gate
 from .hosted import HostedPlugin, loop_factory
+from .http import Http, http_for
 from .link import AloneApp, HostLink, LinkApp
 from .logs import json_lines
 from .metrics import Metrics
@@ -88,7 +88,7 @@ async def _serve(loader: PluginLoader, document: Document, environment: HostEnvi
     starting = asyncio.create_task(_bring_up(app, plugins, float(document.start_timeout)))
     working = asyncio.create_task(work.run())
     try:
-        await _listen(app, environment, work.stop, http=protocol(work.intake))
+        await _listen(app, environment, work.stop, http=http_for(work.intake))
     finally:
         starting.cancel()
         work.stop()
@@ -117,9 +117,7 @@ async def _serve_alone(loader: PluginLoader, document: Document, environment: Ho
         await plugin.stop()
 
 
-async def _listen(
-    app: Any, environment: HostEnvironment, ending: Callable[[], None], http: type[asyncio.Protocol] | Literal["auto"] = "auto"
-) -> None:
+async def _listen(app: Any, environment: HostEnvironment, ending: Callable[[], None], http: Http = "auto") -> None:
     """Answer until a signal comes; ``ending`` is called at once then."""
     config = uvicorn.Config(
         app, **environment.bind, http=http, lifespan="off", access_log=False, log_config=None, proxy_headers=True,
