@@ -19,6 +19,8 @@ from hookspecs.terminal import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from hookspecs import CommandContext
 
 
@@ -124,11 +126,14 @@ def create(
     """
     from .operator import Operator
 
+    if no_password and password_stdin:
+        raise click.UsageError("--no-password and --password-stdin exclude each other")
     operator = Operator.of(context, env)
-    minimum = operator.settings.password_min_length
+    minimum, known = operator.settings.password_min_length, operator.roles()
     secret = None if no_password else password(from_stdin=password_stdin, minimum=minimum)
     made = operator.create(email, password=secret, roles=roles, default_role=default_role, name=name, verified=not unverified)
     _tell(made, "made", as_json)
+    _tell_new(made.roles, known)
 
 
 @users.command()
@@ -189,8 +194,11 @@ def set_roles(
     """
     from .operator import Operator
 
-    user = Operator.of(context, env).set_roles(who, roles, default_role=default_role)
+    operator = Operator.of(context, env)
+    known = operator.roles()
+    user = operator.set_roles(who, roles, default_role=default_role)
     _tell(user, f"may be {', '.join(user.roles)}, and is {user.default_role} unless it asks", as_json)
+    _tell_new(user.roles, known)
 
 
 @users.command("reset-password")
@@ -295,6 +303,16 @@ def rotate(context: CommandContext, overlap: int | None, yes: bool, env: str | N
         return
     click.echo(f"changed {', '.join(names)}")
     click.echo("next: nself start", err=True)
+
+
+def _tell_new(roles: Iterable[str], known: Sequence[str]) -> None:
+    """A role comes to be by being given; a slip of the pen should not do so unseen."""
+    from difflib import get_close_matches
+
+    for role in roles:
+        if role not in known:
+            near = get_close_matches(role, known, n=1)
+            click.echo(f"note: the role {role} is new" + (f"; did you mean {near[0]}?" if near else ""), err=True)
 
 
 def _tell(user: object, done: str, as_json: bool) -> None:
