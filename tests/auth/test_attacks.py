@@ -228,9 +228,14 @@ async def test_a_sign_up_in_advance_by_somebody_else(start, way: str) -> None:
             """INSERT INTO auth.user_security_keys (user_id, credential_id, credential_public_key)
                SELECT id, 'x', 'x' FROM auth.users"""
         )
+        await harness.db.execute(
+            """INSERT INTO auth.user_providers (user_id, provider_id, provider_user_id, access_token)
+               SELECT id, 'github', 'x', '' FROM auth.users"""
+        )
         assert (await harness.post("/user/password", {"newPassword": PASSWORD, "ticket": ticket})).json() == "OK"
         assert (await harness.sign_in()).status_code == 200
         assert await harness.db.fetchval("SELECT count(*) FROM auth.user_security_keys") == 0
+        assert await harness.db.fetchval("SELECT count(*) FROM auth.user_providers") == 0
     else:
         path, body, template = {
             "link": ("/signin/passwordless/email", {"email": ADA}, "signin-passwordless"),

@@ -147,8 +147,8 @@ def routes() -> list[BaseRoute]:
         operation("POST", "/signup/webauthn/verify", verify_sign_up, body=WebauthnSignUp, limits=("signups",)),
         operation("POST", "/signin/webauthn", sign_in, body=WebauthnEmail, body_required=False, limits=("brute-force",)),
         operation("POST", "/signin/webauthn/verify", verify_sign_in, body=WebauthnSignIn, limits=("brute-force",)),
-        operation("POST", "/user/webauthn/add", add, auth="elevated"),
-        operation("POST", "/user/webauthn/verify", verify_add, body=WebauthnAdd, auth="elevated"),
+        operation("POST", "/user/webauthn/add", add, auth="key"),
+        operation("POST", "/user/webauthn/verify", verify_add, body=WebauthnAdd, auth="key"),
         operation("POST", "/elevate/webauthn", elevate, auth="session"),
         operation("POST", "/elevate/webauthn/verify", verify_elevate, body=WebauthnSignIn, auth="session"),
     ]
