@@ -281,6 +281,14 @@ async def test_no_such_operation(harness: Harness) -> None:
         assert (answer.status_code, answer.json()["status"], answer.json()["error"]) == (status, status, "invalid-request")
 
 
+@pytest.mark.parametrize("prefix", ["", "/v1"])
+async def test_a_slash_too_many_leads_nowhere(start, prefix: str) -> None:
+    harness = await start(AUTH_API_PREFIX=prefix)
+    for path in ("/version/", "/signin/provider/github/", "/token/", "//version"):
+        answer = await harness.client.get(prefix + path, headers={"host": "evil.test"})
+        assert (answer.status_code, answer.json()["error"]) == (404, "invalid-request"), path
+
+
 async def test_rate_limits(start) -> None:
     harness = await start(**PLAIN, AUTH_RATE_LIMIT_ENABLE="true", AUTH_RATE_LIMIT_BRUTE_FORCE_BURST="3")
     answers = [await harness.sign_in(password="wrong") for _ in range(5)]

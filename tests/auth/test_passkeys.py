@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 
 from .authenticator import Authenticator
@@ -87,6 +89,21 @@ async def test_more_keys_and_elevation(start) -> None:
     assert [c["id"] for c in again["excludeCredentials"]] == [mine.create(again)["id"]]
     renewed = (await harness.post("/token", {"refreshToken": answer.json()["session"]["refreshToken"]})).json()
     assert (await harness.post("/user/webauthn/add", None, renewed["accessToken"])).status_code == 401, "elevation ends"
+
+
+async def test_client_data_that_is_none(start) -> None:
+    harness, mine = await start(**ON), key()
+    credential = mine.get((await harness.post("/signin/webauthn", {})).json())
+    for raw in (
+        b'{"type":' + b"[" * 4000,
+        b'{"challenge":' + b"[" * 4000 + b"]" * 4000 + b"}",
+        b"[]",
+        b'{"challenge":5}',
+        b"\xff",
+    ):
+        credential["response"]["clientDataJSON"] = base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+        answer = await harness.post("/signin/webauthn/verify", {"credential": credential})
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid-request"), raw[:20]
 
 
 async def test_the_first_key_is_the_way_to_elevation(start) -> None:

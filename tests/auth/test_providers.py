@@ -128,9 +128,11 @@ async def test_state_counts_once(start, provider: OidcProvider) -> None:
     async with httpx.AsyncClient() as browser:
         back = (await browser.get(there.headers["location"])).headers["location"]
     assert "refreshToken" in query_of((await harness.client.get(back)).headers["location"])
-    for url in (back, "/signin/provider/oidc/callback?state=x&code=1", "/signin/provider/oidc/callback?code=1"):
+    for url in (back, "/signin/provider/oidc/callback?state=x&code=1"):
         answer = await harness.client.get(url)
         assert answer.headers["location"] == f"{CLIENT_URL}?error=invalid-state&errorDescription=Invalid+state"
+    answer = await harness.client.get("/signin/provider/oidc/callback?code=1")
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid-state")
 
 
 async def test_answers_with_errors(start, provider: OidcProvider) -> None:

@@ -160,6 +160,8 @@ def test_an_operator_makes_changes_and_moves_users(stack: Stack) -> None:
     nself("auth", "users", "create", "bob@example.com", "--role", "editor", "--password-stdin", stdin=f"{PASSWORD}\n")
     assert stack.sign_in("bob@example.com", PASSWORD).json()["session"]["user"]["defaultRole"] == "editor"
     assert nself("auth", "users", "create", "bob@example.com", "--no-password", check=False).returncode == 1
+    for option in ("--limit", "--offset"):
+        assert nself("auth", "users", "list", option, "9" * 20, check=False).returncode == 2
     both = nself("auth", "users", "create", "eve@example.com", "--no-password", "--password-stdin", stdin="x\n", check=False)
     assert (both.returncode, "exclude each other" in both.stderr) == (2, True)
     long = nself("auth", "users", "create", "eve@example.com", "--no-password", "--name", "x" * 33, check=False)

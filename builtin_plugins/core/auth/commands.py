@@ -68,8 +68,8 @@ def users() -> None:
 @users.command("list")
 @click.option("--search", metavar="TEXT", default="", help="Only those with this in address, name or phone number.")
 @click.option("--role", default="", help="Only those with this role.")
-@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="At most so many.")
-@click.option("--offset", type=click.IntRange(0), default=0, help="Leave out so many first.")
+@click.option("--limit", type=click.IntRange(1, 1_000_000), default=100, show_default=True, help="At most so many.")
+@click.option("--offset", type=click.IntRange(0, 1_000_000_000), default=0, help="Leave out so many first.")
 @env_option
 @json_option
 @click.pass_obj
@@ -276,7 +276,7 @@ def keys() -> None:
 @keys.command()
 @click.option(
     "--overlap",
-    type=click.IntRange(0),
+    type=click.IntRange(0, 366 * 24 * 3600),
     metavar="SECONDS",
     help="How long tokens of the old key still count; 0 ends them at once. By default their life and an hour.",
 )

@@ -163,6 +163,8 @@ async def _finish(call: Call, answer: dict[str, str]) -> Response:
     service = call.service
     provider = _provider(call)
     state = answer.get("state", "")
+    if not state:  # no provider's answer at all
+        raise ApiError("invalid-state")
     try:
         if _cookie(service, state) not in call.request.cookies:
             raise ApiError("invalid-state")
