@@ -40,6 +40,7 @@ def test_settings_from_parts() -> None:
         {**LEAST, "AUTH_ACCESS_TOKEN_EXPIRES_IN": "15m", "AUTH_RATE_LIMIT_EMAIL_INTERVAL": "1h30m", "AUTH_PORT": ""}
     )
     assert (given.access_token_expires_in, given.rate_limits.email_interval, given.port) == (900, 5400, 4000)
+    assert from_environment({**LEAST, "AUTH_API_PREFIX": "/v1/"}).api_prefix == "/v1", "links go on with a slash"
 
 
 @pytest.mark.parametrize(

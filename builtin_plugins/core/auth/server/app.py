@@ -79,7 +79,7 @@ def create_app(settings: Settings) -> Starlette:
             await app.state.service.stop()
 
     operations = routes()
-    prefix = settings.api_prefix.rstrip("/")
+    prefix = settings.api_prefix
     app = Starlette(
         routes=[Mount(prefix, app=Router(operations, redirect_slashes=False))] if prefix else operations,
         lifespan=lifespan,

@@ -228,7 +228,7 @@ class Settings(BaseModel):
     def _prefix(cls, value: str) -> str:
         if value and not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+/?", value):
             raise ValueError("use a path such as /v1")
-        return value
+        return value.rstrip("/")
 
     @field_validator("webauthn_rp_origins", "allowed_redirect_urls")
     @classmethod
