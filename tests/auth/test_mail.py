@@ -6,6 +6,8 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult, LoginPassword
 
 from builtin_plugins.core.auth.server.mail.smtp import DeliveryError, compose
 from builtin_plugins.core.auth.server.mail.templates import BUILTIN, NAMES, Templates
@@ -37,6 +39,32 @@ async def test_sign_up_stands_while_smtp_is_down(database_url: str, mail_sink: M
             await asyncio.sleep(0.05)
         assert await harness.db.fetchval("SELECT count(*) FROM auth.nself_outbox") == 0
     assert len(mail_sink.messages) == 1
+
+
+async def test_a_mail_server_that_asks_for_a_login(database_url: str) -> None:
+    def check(_server: object, _session: object, _envelope: object, _mechanism: str, data: LoginPassword) -> AuthResult:
+        return AuthResult(success=(data.login, data.password) == (b"shop", b"hush-hush"), handled=False)
+
+    sink = MailSink()
+    options = {"authenticator": check, "auth_required": True, "auth_require_tls": False}
+    server = Controller(sink, hostname="127.0.0.1", port=sink.port, **options)
+    server.start()
+    try:
+        for password, delivered in (("wrong", 0), ("hush-hush", 1)):
+            own = {"AUTH_SMTP_USER": "shop", "AUTH_SMTP_PASS": password, "AUTH_EMAIL_PASSWORDLESS_ENABLED": "true"}
+            async with open_harness(database_url, sink, own) as harness:
+                await harness.db.execute("UPDATE auth.nself_outbox SET next_attempt_at = now()")
+                if not delivered:
+                    await harness.post("/signin/passwordless/email", {"email": "ada@example.com"})
+                query = f"SELECT count(*) FROM auth.nself_outbox WHERE {'true' if delivered else 'attempts = 0'}"
+                for _ in range(200):
+                    if not await harness.db.fetchval(query):
+                        break
+                    await asyncio.sleep(0.05)
+                assert len(sink.messages) == delivered
+                assert "hush" not in str(await harness.db.fetch("SELECT last_error FROM auth.nself_outbox"))
+    finally:
+        server.stop()
 
 
 async def test_names_in_mails_are_harmless(start) -> None:

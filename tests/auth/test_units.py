@@ -17,8 +17,8 @@ from builtin_plugins.core.auth.server.keys import InvalidTokenError, KeyRing
 from builtin_plugins.core.auth.server.metadata import tables
 from builtin_plugins.core.auth.server.migrate import migrations
 from builtin_plugins.core.auth.server.oauth.providers import load_providers
-from builtin_plugins.core.auth.server.ratelimit import Limiter, network
-from builtin_plugins.core.auth.server.settings import SettingsError, from_environment, unread
+from builtin_plugins.core.auth.server.ratelimit import Limiter, Limits, network
+from builtin_plugins.core.auth.server.settings import RateLimits, SettingsError, from_environment, unread
 
 HS256 = json.dumps({"type": "HS256", "key": "k" * 32})
 LEAST = {"HASURA_GRAPHQL_DATABASE_URL": "postgresql://x/y", "HASURA_GRAPHQL_JWT_SECRET": HS256}
@@ -258,6 +258,14 @@ def test_buckets() -> None:
     assert limiter.take("b", 0) == 0
     assert limiter.take("a", 5) == 0
     assert limiter.take("a", 5) == pytest.approx(5)
+
+
+def test_mails_may_be_limited_for_all_callers_together() -> None:
+    given = {"AUTH_RATE_LIMIT_ENABLE": "true", "AUTH_RATE_LIMIT_EMAIL_BURST": "1"}
+    each = Limits(RateLimits.model_validate(given))
+    assert [each.check(("email",), caller) > 0 for caller in ("a", "b", "a")] == [False, False, True]
+    together = Limits(RateLimits.model_validate({**given, "AUTH_RATE_LIMIT_EMAIL_IS_GLOBAL": "true"}))
+    assert [together.check(("email",), caller) > 0 for caller in ("a", "b")] == [False, True]
 
 
 def test_errors_keep_their_status() -> None:
