@@ -12,7 +12,7 @@ from aiosmtpd.smtp import AuthResult, LoginPassword
 from builtin_plugins.core.auth.server.mail.smtp import DeliveryError, compose
 from builtin_plugins.core.auth.server.mail.templates import BUILTIN, NAMES, Templates
 
-from .harness import Harness, MailSink, link_of, open_harness, text_of
+from .harness import PASSWORD, Harness, MailSink, link_of, open_harness, text_of
 
 
 async def test_sign_up_stands_while_smtp_is_down(database_url: str, mail_sink: MailSink) -> None:
@@ -65,6 +65,18 @@ async def test_a_mail_server_that_asks_for_a_login(database_url: str) -> None:
                 assert "hush" not in str(await harness.db.fetch("SELECT last_error FROM auth.nself_outbox"))
     finally:
         server.stop()
+
+
+async def test_a_mail_server_that_cannot_be_named(start) -> None:
+    """A name that no resolver takes is an error like any other: the mail waits, and the ones after it are tried, too."""
+    harness = await start(AUTH_SMTP_HOST="x" * 70 + ".test", AUTH_SMTP_RETRY_AFTER="0.1")
+    await harness.post("/signup/email-password", {"email": "ada@example.com", "password": PASSWORD})
+    for _ in range(100):
+        attempts = await harness.db.fetchval("SELECT attempts FROM auth.nself_outbox")
+        if attempts >= 2:
+            break
+        await asyncio.sleep(0.05)
+    assert attempts >= 2
 
 
 async def test_names_in_mails_are_harmless(start) -> None:
