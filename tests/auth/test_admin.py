@@ -81,6 +81,16 @@ async def test_export_and_import(harness: Harness) -> None:
     assert (await harness.sign_in(password=PASSWORD)).json()["session"]["user"]["displayName"] == "Ada"
 
 
+async def test_a_row_that_cannot_be_exported_is_named(harness: Harness) -> None:
+    user = (await harness.sign_up())["user"]["id"]
+    await harness.db.execute("UPDATE auth.users SET password_hash = 'hush-hush'")
+    async with users.connect(harness.service.settings.database_url) as conn:
+        with pytest.raises(AdminError, match=f"user {user}: password_hash: ") as caught:
+            [line async for line in transfer.export_users(conn)]
+        assert "hush" not in str(caught.value)
+        assert len([line async for line in transfer.export_users(conn, secrets=False)]) == 1
+
+
 async def test_migrations_up_and_down(harness: Harness) -> None:
     assert await migrate.apply(harness.db) == []
     for migration in migrate.migrations():
