@@ -137,7 +137,7 @@ class Settings(BaseModel):
 
     database_url: str = Field("", validation_alias=AliasChoices("POSTGRES_CONNECTION", "HASURA_GRAPHQL_DATABASE_URL"), repr=False)
     migrations_url: str = Field("", alias="POSTGRES_MIGRATIONS_CONNECTION", repr=False)
-    pool_size: int = Field(10, alias="AUTH_DATABASE_POOL_SIZE", gt=0)
+    pool_size: int = Field(10, alias="AUTH_DATABASE_POOL_SIZE", gt=1)  # one may be busy with mails
     database_patience: Annotated[float, BeforeValidator(_seconds), Field(ge=0)] = Field(20, alias="AUTH_DATABASE_PATIENCE")
     migrate_at_start: bool = Field(True, alias="AUTH_MIGRATE_AT_START")
     graphql_url: str = Field("", alias="HASURA_GRAPHQL_GRAPHQL_URL")
