@@ -159,6 +159,40 @@ async def test_stopping_while_mail_goes_out(database_url: str, mail_sink: MailSi
             await asyncio.sleep(number * 0.002)
 
 
+async def test_a_stop_sends_no_mail_twice(database_url: str) -> None:
+    class Slow(MailSink):
+        """Takes two mails and is then busy for a while."""
+
+        busy = True
+        reached = False
+
+        async def handle_DATA(self, server: object, session: object, envelope: object) -> str:  # noqa: N802 - aiosmtpd's name
+            if self.busy and len(self.messages) == 2:
+                self.reached = True
+                await asyncio.sleep(30)
+            return await super().handle_DATA(server, session, envelope)
+
+    sink = Slow()
+    sink.start()
+    try:
+        async with open_harness(database_url, sink, {}) as harness:
+            await harness.db.execute(
+                """INSERT INTO auth.nself_outbox (template, recipient, subject, html, plain)
+                   SELECT 'signin-otp', 'u' || n || '@example.com', 's', 'h', 'p' FROM generate_series(1, 3) n"""
+            )
+            harness.service.outbox.notify()
+            async with asyncio.timeout(10):
+                while not sink.reached:
+                    await asyncio.sleep(0.02)
+        sink.busy = False
+        async with open_harness(database_url, sink, {}) as harness, asyncio.timeout(10):
+            while await harness.db.fetchval("SELECT count(*) FROM auth.nself_outbox"):
+                await asyncio.sleep(0.02)
+        assert sorted(message["To"] for message in sink.messages) == [f"u{n}@example.com" for n in (1, 2, 3)]
+    finally:
+        sink.stop()
+
+
 @pytest.mark.parametrize("text", [b"{{ link", b"{% if %}", b"\xff\xfe"])
 def test_a_broken_template_is_named_before_the_start(tmp_path: Path, text: bytes) -> None:
     broken = tmp_path / "de" / "signin-otp" / "subject.txt.j2"
