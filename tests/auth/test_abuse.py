@@ -167,6 +167,24 @@ async def test_enumeration_by_time(start) -> None:
         assert 0.5 < known / unknown < 2, (path, known, unknown)
 
 
+async def test_a_hash_of_another_kind_is_not_told_by_time(start) -> None:
+    """Hashes from before a setting changed, or from another server, take another time than the one an unknown address gets."""
+    harness = await start(**PLAIN, AUTH_PASSWORD_BCRYPT_COST="8")
+    await harness.sign_up()
+    later = await start(**PLAIN, AUTH_PASSWORD_BCRYPT_COST="4")
+    spent: dict[str, list[float]] = {"ada@example.com": [], "free@example.com": []}
+    for _ in range(5):
+        for address, times in spent.items():
+            begun = time.perf_counter()
+            assert (await later.sign_in(address, "wrong")).status_code == 401
+            times.append(time.perf_counter() - begun)
+    known, unknown = map(statistics.median, spent.values())
+    assert abs(known - unknown) < 0.01
+    begun = time.perf_counter()
+    assert (await later.sign_in()).status_code == 200
+    assert time.perf_counter() - begun < 0.15, "who is let in does not wait"
+
+
 async def test_otp_guessing(start) -> None:
     harness = await start(AUTH_OTP_EMAIL_ENABLED="true")
     await harness.post("/signin/otp/email", {"email": "ada@example.com"})
@@ -236,9 +254,20 @@ async def test_odd_metadata(harness: Harness) -> None:
         body = b'{"email":"a@b.co","password":"abcdef","options":{"metadata":' + raw + b"}}"
         answer = await harness.client.post("/signup/email-password", content=body, headers={"content-type": "application/json"})
         assert answer.status_code == 400, raw
-    body = b'{"email":"a@b.co","password":"abcdef","options":{"metadata":{"big":123456789012345678901234567890}}}'
-    answer = await harness.client.post("/signup/email-password", content=body, headers={"content-type": "application/json"})
-    assert answer.status_code == 200
+    for name, number in (("b", b"123456789012345678901234567890"), ("c", b"1" + b"0" * 400)):
+        body = b'{"email":"%s@b.co","password":"abcdef","options":{"metadata":{"big":%s}}}' % (name.encode(), number)
+        answer = await harness.client.post("/signup/email-password", content=body, headers={"content-type": "application/json"})
+        assert answer.status_code == 200
+        kept = (await harness.sign_in(f"{name}@b.co", "abcdef")).json()["session"]["user"]["metadata"]
+        assert kept == {"big": int(number)}
+
+
+async def test_odd_metadata_in_a_query(start) -> None:
+    github = {"AUTH_PROVIDER_GITHUB_ENABLED": "true", "AUTH_PROVIDER_GITHUB_CLIENT_ID": "x"}
+    harness = await start(**github, AUTH_PROVIDER_GITHUB_CLIENT_SECRET="x")
+    for raw in ('{"a":' * 400 + "1" + "}" * 400, '{"a":' * 5000, '{"a":"\\ud800"}', '{"\\u0000":1}', '{"a":NaN}', "[]", "{"):
+        answer = await harness.get("/signin/provider/github", metadata=raw)
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid-request"), raw[:20]
 
 
 async def test_other_content_types(harness: Harness) -> None:
@@ -250,6 +279,14 @@ async def test_no_such_operation(harness: Harness) -> None:
     for method, path, status in (("GET", "/nothing", 404), ("PUT", "/token", 405), ("DELETE", "/user", 405)):
         answer = await harness.client.request(method, path)
         assert (answer.status_code, answer.json()["status"], answer.json()["error"]) == (status, status, "invalid-request")
+
+
+@pytest.mark.parametrize("prefix", ["", "/v1"])
+async def test_a_slash_too_many_leads_nowhere(start, prefix: str) -> None:
+    harness = await start(AUTH_API_PREFIX=prefix)
+    for path in ("/version/", "/signin/provider/github/", "/token/", "//version"):
+        answer = await harness.client.get(prefix + path, headers={"host": "evil.test"})
+        assert (answer.status_code, answer.json()["error"]) == (404, "invalid-request"), path
 
 
 async def test_rate_limits(start) -> None:

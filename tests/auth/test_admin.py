@@ -23,6 +23,9 @@ async def test_life_of_a_user(harness: Harness) -> None:
             await users.create(conn, "ADA@example.com")
         with pytest.raises(AdminError, match="no e-mail address"):
             await users.create(conn, "ada")
+        for name in ("x" * 33, "two\nlines"):
+            with pytest.raises(AdminError, match="a name has at most 32 characters"):
+                await users.create(conn, "eve@example.com", display_name=name)
         listed = await users.list_users(conn, search="ada", role="editor")
         assert [(item.email, item.roles, item.mfa) for item in listed] == [("ada@example.com", ("editor",), False)]
         assert await users.list_users(conn, search="%") == []
@@ -78,13 +81,38 @@ async def test_export_and_import(harness: Harness) -> None:
     assert (await harness.sign_in(password=PASSWORD)).json()["session"]["user"]["displayName"] == "Ada"
 
 
+async def test_a_row_that_cannot_be_exported_is_named(harness: Harness) -> None:
+    user = (await harness.sign_up())["user"]["id"]
+    await harness.db.execute("UPDATE auth.users SET password_hash = 'hush-hush'")
+    async with users.connect(harness.service.settings.database_url) as conn:
+        with pytest.raises(AdminError, match=f"user {user}: password_hash: ") as caught:
+            [line async for line in transfer.export_users(conn)]
+        assert "hush" not in str(caught.value)
+        assert len([line async for line in transfer.export_users(conn, secrets=False)]) == 1
+
+
 async def test_migrations_up_and_down(harness: Harness) -> None:
     assert await migrate.apply(harness.db) == []
     for migration in migrate.migrations():
         await harness.db.execute(migration.up)
     await migrate.revert(harness.db)
     assert await harness.db.fetchval("SELECT count(*) FROM information_schema.tables WHERE table_schema = 'auth'") == 0
-    assert len(await migrate.apply(harness.db)) == 2
+    assert len(await migrate.apply(harness.db)) == 3
+
+
+async def test_hasura_auth_finds_a_version_of_its_own(harness: Harness) -> None:
+    """Its migration tool goes on from `schema_migrations`, else from the highest id of `migrations`; it must have that file."""
+    db = harness.db
+    assert [tuple(row) for row in await db.fetch("SELECT version, dirty FROM auth.schema_migrations")] == [(16, False)]
+    assert await db.fetchval("SELECT to_regclass('auth.migrations')") is None
+    former = "CREATE TABLE auth.migrations (id integer PRIMARY KEY, name varchar(100) NOT NULL, hash varchar(40) NOT NULL)"
+    for rows, left in (("(9001, 'nself_001_initial', '')", []), ("(9001, 'nself_001_initial', ''), (14, 'x', '')", [14])):
+        await db.execute(f"DROP TABLE auth.schema_migrations, auth.nself_migrations; {former}")
+        await db.execute(f"INSERT INTO auth.migrations VALUES {rows}")
+        await migrate.apply(db)
+        seen = [row["id"] for row in await db.fetch("SELECT id FROM auth.migrations")] if left else []
+        assert seen == left
+        assert (await db.fetchval("SELECT to_regclass('auth.schema_migrations')") is None) is bool(left)
 
 
 @pytest.mark.parametrize("role", ["", " ", "with space", "1st", "x" * 64, "a,b", "admin\n"])

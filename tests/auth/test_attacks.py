@@ -30,6 +30,31 @@ async def test_two_browsers_with_one_refresh_token(harness: Harness) -> None:
     assert (await harness.post("/token", {"refreshToken": won})).status_code == 200, "a race is no theft"
 
 
+async def test_more_requests_than_connections(start) -> None:
+    """No operation waits for a second connection while it holds one: as many as there are would wait for each other for ever."""
+    harness = await start(
+        AUTH_DATABASE_POOL_SIZE="2",
+        AUTH_EMAIL_SIGNIN_EMAIL_VERIFIED_REQUIRED="false",
+        AUTH_OTP_EMAIL_ENABLED="true",
+        AUTH_EMAIL_PASSWORDLESS_ENABLED="true",
+        AUTH_ANONYMOUS_USERS_ENABLED="true",
+    )
+    sessions = [await harness.sign_up(f"u{n}@example.com") for n in range(6)]
+    anonymous = [(await harness.post("/signin/anonymous", {})).json()["session"] for _ in range(6)]
+    asked = [harness.post("/user/password", {"newPassword": PASSWORD}, one["accessToken"]) for one in sessions]
+    for n, one in enumerate(anonymous):
+        body = {"signInMethod": "email-password", "email": f"a{n}@example.com", "password": PASSWORD}
+        asked.append(harness.post("/user/deanonymize", body, one["accessToken"]))
+    for n in range(6):
+        address = {"email": f"u{n}@example.com"}
+        asked += [harness.post(f"/signin/{way}", address) for way in ("otp/email", "passwordless/email")]
+        asked.append(harness.post("/user/email/change", {"newEmail": f"n{n}@example.com"}, sessions[n]["accessToken"]))
+        asked.append(harness.post("/signup/email-password", {"email": f"s{n}@example.com", "password": PASSWORD}))
+    async with asyncio.timeout(20):
+        answers = await asyncio.gather(*asked)
+    assert {answer.status_code for answer in answers} == {200}
+
+
 async def test_sign_ups_at_once(harness: Harness) -> None:
     bodies = [{"email": email, "password": PASSWORD} for email in (ADA, "Ada@Example.com", "ADA@EXAMPLE.COM", ADA)]
     answers = await asyncio.gather(*(harness.post("/signup/email-password", body) for body in bodies))
@@ -228,9 +253,14 @@ async def test_a_sign_up_in_advance_by_somebody_else(start, way: str) -> None:
             """INSERT INTO auth.user_security_keys (user_id, credential_id, credential_public_key)
                SELECT id, 'x', 'x' FROM auth.users"""
         )
+        await harness.db.execute(
+            """INSERT INTO auth.user_providers (user_id, provider_id, provider_user_id, access_token)
+               SELECT id, 'github', 'x', '' FROM auth.users"""
+        )
         assert (await harness.post("/user/password", {"newPassword": PASSWORD, "ticket": ticket})).json() == "OK"
         assert (await harness.sign_in()).status_code == 200
         assert await harness.db.fetchval("SELECT count(*) FROM auth.user_security_keys") == 0
+        assert await harness.db.fetchval("SELECT count(*) FROM auth.user_providers") == 0
     else:
         path, body, template = {
             "link": ("/signin/passwordless/email", {"email": ADA}, "signin-passwordless"),

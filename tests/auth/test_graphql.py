@@ -116,6 +116,7 @@ async def test_custom_claims_from_the_engine(start, database_url: str, caplog: p
             AUTH_JWT_CUSTOM_CLAIMS=json.dumps(claims),
             HASURA_GRAPHQL_GRAPHQL_URL=f"{graphql.base_url}/v1/graphql".replace("//v1", "/v1"),
             HASURA_GRAPHQL_ADMIN_SECRET=ADMIN,
+            AUTH_ANONYMOUS_USERS_ENABLED="true",
         )
         token = (await claiming.sign_in()).json()["session"]["accessToken"]
         found = claiming.service.keys.verify(token)
@@ -123,3 +124,5 @@ async def test_custom_claims_from_the_engine(start, database_url: str, caplog: p
         assert "x-hasura-bad" not in found
         assert "custom claim bad (nosuch.path) is left out: field" in caplog.text
         assert found["x-hasura-my-roles"] in ('{"me","user"}', '{"user","me"}')
+        fresh = (await claiming.post("/signin/anonymous", {"metadata": {"plan": {"tier": "none"}}})).json()["session"]
+        assert claiming.service.keys.verify(fresh["accessToken"])["x-hasura-tier"] == "none", "GraphQL sees the new row"

@@ -6,11 +6,13 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult, LoginPassword
 
 from builtin_plugins.core.auth.server.mail.smtp import DeliveryError, compose
 from builtin_plugins.core.auth.server.mail.templates import BUILTIN, NAMES, Templates
 
-from .harness import Harness, MailSink, link_of, open_harness, text_of
+from .harness import PASSWORD, Harness, MailSink, link_of, open_harness, text_of
 
 
 async def test_sign_up_stands_while_smtp_is_down(database_url: str, mail_sink: MailSink) -> None:
@@ -37,6 +39,44 @@ async def test_sign_up_stands_while_smtp_is_down(database_url: str, mail_sink: M
             await asyncio.sleep(0.05)
         assert await harness.db.fetchval("SELECT count(*) FROM auth.nself_outbox") == 0
     assert len(mail_sink.messages) == 1
+
+
+async def test_a_mail_server_that_asks_for_a_login(database_url: str) -> None:
+    def check(_server: object, _session: object, _envelope: object, _mechanism: str, data: LoginPassword) -> AuthResult:
+        return AuthResult(success=(data.login, data.password) == (b"shop", b"hush-hush"), handled=False)
+
+    sink = MailSink()
+    options = {"authenticator": check, "auth_required": True, "auth_require_tls": False}
+    server = Controller(sink, hostname="127.0.0.1", port=sink.port, **options)
+    server.start()
+    try:
+        for password, delivered in (("wrong", 0), ("hush-hush", 1)):
+            own = {"AUTH_SMTP_USER": "shop", "AUTH_SMTP_PASS": password, "AUTH_EMAIL_PASSWORDLESS_ENABLED": "true"}
+            async with open_harness(database_url, sink, own) as harness:
+                await harness.db.execute("UPDATE auth.nself_outbox SET next_attempt_at = now()")
+                if not delivered:
+                    await harness.post("/signin/passwordless/email", {"email": "ada@example.com"})
+                query = f"SELECT count(*) FROM auth.nself_outbox WHERE {'true' if delivered else 'attempts = 0'}"
+                for _ in range(200):
+                    if not await harness.db.fetchval(query):
+                        break
+                    await asyncio.sleep(0.05)
+                assert len(sink.messages) == delivered
+                assert "hush" not in str(await harness.db.fetch("SELECT last_error FROM auth.nself_outbox"))
+    finally:
+        server.stop()
+
+
+async def test_a_mail_server_that_cannot_be_named(start) -> None:
+    """A name that no resolver takes is an error like any other: the mail waits, and the ones after it are tried, too."""
+    harness = await start(AUTH_SMTP_HOST="x" * 70 + ".test", AUTH_SMTP_RETRY_AFTER="0.1")
+    await harness.post("/signup/email-password", {"email": "ada@example.com", "password": PASSWORD})
+    for _ in range(100):
+        attempts = await harness.db.fetchval("SELECT attempts FROM auth.nself_outbox")
+        if attempts >= 2:
+            break
+        await asyncio.sleep(0.05)
+    assert attempts >= 2
 
 
 async def test_names_in_mails_are_harmless(start) -> None:
@@ -117,6 +157,40 @@ async def test_stopping_while_mail_goes_out(database_url: str, mail_sink: MailSi
         async with asyncio.timeout(8), open_harness(database_url, mail_sink, {}) as harness:
             await harness.sign_up(f"u{number}@example.com")
             await asyncio.sleep(number * 0.002)
+
+
+async def test_a_stop_sends_no_mail_twice(database_url: str) -> None:
+    class Slow(MailSink):
+        """Takes two mails and is then busy for a while."""
+
+        busy = True
+        reached = False
+
+        async def handle_DATA(self, server: object, session: object, envelope: object) -> str:  # noqa: N802 - aiosmtpd's name
+            if self.busy and len(self.messages) == 2:
+                self.reached = True
+                await asyncio.sleep(30)
+            return await super().handle_DATA(server, session, envelope)
+
+    sink = Slow()
+    sink.start()
+    try:
+        async with open_harness(database_url, sink, {}) as harness:
+            await harness.db.execute(
+                """INSERT INTO auth.nself_outbox (template, recipient, subject, html, plain)
+                   SELECT 'signin-otp', 'u' || n || '@example.com', 's', 'h', 'p' FROM generate_series(1, 3) n"""
+            )
+            harness.service.outbox.notify()
+            async with asyncio.timeout(10):
+                while not sink.reached:
+                    await asyncio.sleep(0.02)
+        sink.busy = False
+        async with open_harness(database_url, sink, {}) as harness, asyncio.timeout(10):
+            while await harness.db.fetchval("SELECT count(*) FROM auth.nself_outbox"):
+                await asyncio.sleep(0.02)
+        assert sorted(message["To"] for message in sink.messages) == [f"u{n}@example.com" for n in (1, 2, 3)]
+    finally:
+        sink.stop()
 
 
 @pytest.mark.parametrize("text", [b"{{ link", b"{% if %}", b"\xff\xfe"])

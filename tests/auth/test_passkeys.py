@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 
 from .authenticator import Authenticator
@@ -87,6 +89,39 @@ async def test_more_keys_and_elevation(start) -> None:
     assert [c["id"] for c in again["excludeCredentials"]] == [mine.create(again)["id"]]
     renewed = (await harness.post("/token", {"refreshToken": answer.json()["session"]["refreshToken"]})).json()
     assert (await harness.post("/user/webauthn/add", None, renewed["accessToken"])).status_code == 401, "elevation ends"
+
+
+async def test_client_data_that_is_none(start) -> None:
+    harness, mine = await start(**ON), key()
+    credential = mine.get((await harness.post("/signin/webauthn", {})).json())
+    for raw in (
+        b'{"type":' + b"[" * 4000,
+        b'{"challenge":' + b"[" * 4000 + b"]" * 4000 + b"}",
+        b"[]",
+        b'{"challenge":5}',
+        b"\xff",
+    ):
+        credential["response"]["clientDataJSON"] = base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+        answer = await harness.post("/signin/webauthn/verify", {"credential": credential})
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid-request"), raw[:20]
+
+
+async def test_the_first_key_is_the_way_to_elevation(start) -> None:
+    """Where the claim is always asked for, who has no key yet may add one: there is no other way to it."""
+    harness = await start(**ON, AUTH_REQUIRE_ELEVATED_CLAIM="required")
+    token = (await harness.sign_up())["accessToken"]
+    assert (await harness.post("/user/email/change", {"newEmail": "new@example.com"}, token)).status_code == 401
+    mine = key()
+    options = (await harness.post("/user/webauthn/add", None, token)).json()
+    spare = (await harness.post("/user/webauthn/add", None, token)).json()
+    assert (await harness.post("/user/webauthn/verify", {"credential": mine.create(options)}, token)).status_code == 200
+    assert (await harness.post("/user/webauthn/add", None, token)).status_code == 401
+    second = await harness.post("/user/webauthn/verify", {"credential": key().create(spare)}, token)
+    assert second.status_code == 401, "options from before the first key lead to no second one"
+    options = (await harness.post("/elevate/webauthn", None, token)).json()
+    answer = await harness.post("/elevate/webauthn/verify", {"credential": mine.get(options)}, token)
+    elevated = answer.json()["session"]["accessToken"]
+    assert (await harness.post("/user/email/change", {"newEmail": "new@example.com"}, elevated)).status_code == 200
 
 
 async def test_elevation_with_another_s_key(start) -> None:

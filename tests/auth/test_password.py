@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+from urllib.parse import urlsplit
+
 import bcrypt
 import pytest
 from joserfc import jwt
@@ -9,6 +12,7 @@ from joserfc.jwk import OctKey
 
 from .harness import JWT_KEY, PASSWORD, Harness, link_of, query_of
 
+PLAIN = {"AUTH_EMAIL_SIGNIN_EMAIL_VERIFIED_REQUIRED": "false"}
 NAMESPACE = "https://hasura.io/jwt/claims"
 
 
@@ -33,6 +37,23 @@ async def test_sign_up_gives_a_session(harness: Harness) -> None:
         "x-hasura-user-id": user["id"],
         "x-hasura-user-is-anonymous": "false",
     }
+
+
+async def test_gravatar(start) -> None:
+    harness = await start(**PLAIN, AUTH_GRAVATAR_DEFAULT="identicon", AUTH_GRAVATAR_RATING="pg")
+    picture = urlsplit((await harness.sign_up("Ada@Example.com"))["user"]["avatarUrl"])
+    assert picture.path == "/avatar/" + hashlib.md5(b"ada@example.com", usedforsecurity=False).hexdigest()
+    assert query_of(picture.geturl()) == {"r": "pg", "default": "identicon"}
+    harness = await start(**PLAIN, AUTH_GRAVATAR_ENABLED="false")
+    assert (await harness.sign_up("eve@example.com"))["user"]["avatarUrl"] == ""
+
+
+async def test_when_a_user_was_last_seen(harness: Harness) -> None:
+    session = await harness.sign_up()
+    for way in (harness.sign_in(), harness.post("/token", {"refreshToken": session["refreshToken"]})):
+        await harness.db.execute("UPDATE auth.users SET last_seen = NULL")
+        assert (await way).status_code == 200
+        assert await harness.db.fetchval("SELECT last_seen > now() - interval '1 minute' FROM auth.users")
 
 
 async def test_sign_in(harness: Harness) -> None:

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from base64 import b64decode
 from collections.abc import Iterator
+from urllib.parse import parse_qsl
 
+import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
 from builtin_plugins.core.auth.server.settings import SettingsError
 
@@ -89,6 +97,39 @@ async def test_code_by_sms(start, gateway: SmsGateway) -> None:
 async def test_sms_settings_are_checked_at_the_start(start, gateway: SmsGateway, name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=name):
         await start(**{**gateway.variables(), name: value})
+
+
+async def test_code_by_twilio(start) -> None:
+    """A stand-in for Twilio's Messages resource takes what the server sends."""
+    own = {"ACCOUNT_SID": "AC1", "AUTH_TOKEN": "hush-hush", "MESSAGING_SERVICE_ID": "MG1"}
+    settings = {f"AUTH_SMS_TWILIO_{name}": value for name, value in own.items()}
+    on = {"AUTH_SMS_PASSWORDLESS_ENABLED": "true", "AUTH_SMS_PROVIDER": "twilio"}
+    with pytest.raises(SettingsError, match="AUTH_SMS_TWILIO_AUTH_TOKEN"):
+        await start(**on, AUTH_SMS_TWILIO_ACCOUNT_SID="AC1")
+    harness = await start(**on, **settings)
+    taken: list[dict[str, str]] = []
+
+    async def messages(request: Request) -> JSONResponse:
+        login = b64decode(request.headers["authorization"].removeprefix("Basic ")).decode()
+        if login != "AC1:hush-hush" or request.path_params["account"] != "AC1":
+            return JSONResponse({"code": 20003, "message": "Authenticate", "status": 401}, 401)
+        form = dict(parse_qsl((await request.body()).decode()))
+        if form["To"] == "+4915100000":
+            return JSONResponse({"code": 21211, "message": "Invalid 'To' Phone Number", "status": 400}, 400)
+        taken.append(form)
+        return JSONResponse({"sid": "SM1", "status": "accepted"}, 201)
+
+    twilio = Starlette(routes=[Route("/2010-04-01/Accounts/{account}/Messages.json", messages, methods=["POST"])])
+    await harness.service.http.aclose()
+    harness.service.http = httpx.AsyncClient(mounts={"https://api.twilio.com": httpx.ASGITransport(twilio)})
+    number = "+4915112345"
+    assert (await harness.post("/signin/passwordless/sms", {"phoneNumber": number})).json() == "OK"
+    assert (taken[0]["To"], taken[0]["MessagingServiceSid"]) == (number, "MG1")
+    code = re.findall(r"\d{6}", taken[0]["Body"])[0]
+    answer = await harness.post("/signin/passwordless/sms/otp", {"phoneNumber": number, "otp": code})
+    assert answer.json()["session"]["user"]["phoneNumber"] == number
+    answer = await harness.post("/signin/passwordless/sms", {"phoneNumber": "+4915100000"})
+    assert (answer.status_code, answer.json()["error"]) == (400, "cannot-send-sms")
 
 
 async def test_sms_not_taken(start, gateway: SmsGateway) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import subprocess
 import sys
 
@@ -59,6 +60,16 @@ def test_wrong_settings_end_it() -> None:
     done = subprocess.run(COMMAND, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
     assert "HASURA_GRAPHQL_JWT_SECRET" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+async def test_a_taken_port_ends_it(database_url: str, mail_sink: MailSink) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        own = {"AUTH_HOST": "127.0.0.1", "AUTH_PORT": str(taken.getsockname()[1]), "PATH": os.environ["PATH"]}
+        env = {**variables(database_url, mail_sink), **own}
+        done = await asyncio.to_thread(subprocess.run, COMMAND, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "address already in use" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -128,9 +128,11 @@ async def test_state_counts_once(start, provider: OidcProvider) -> None:
     async with httpx.AsyncClient() as browser:
         back = (await browser.get(there.headers["location"])).headers["location"]
     assert "refreshToken" in query_of((await harness.client.get(back)).headers["location"])
-    for url in (back, "/signin/provider/oidc/callback?state=x&code=1", "/signin/provider/oidc/callback?code=1"):
+    for url in (back, "/signin/provider/oidc/callback?state=x&code=1"):
         answer = await harness.client.get(url)
-        assert (answer.status_code, answer.json()["error"]) == (400, "invalid-state")
+        assert answer.headers["location"] == f"{CLIENT_URL}?error=invalid-state&errorDescription=Invalid+state"
+    answer = await harness.client.get("/signin/provider/oidc/callback?code=1")
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid-state")
 
 
 async def test_answers_with_errors(start, provider: OidcProvider) -> None:
@@ -139,11 +141,19 @@ async def test_answers_with_errors(start, provider: OidcProvider) -> None:
         there = await harness.get("/signin/provider/oidc")
         state = query_of(there.headers["location"])["state"]
         back = await harness.get("/signin/provider/oidc/callback", state=state, **answer)
-        assert query_of(back.headers["location"])["error"] == error
+        told = query_of(back.headers["location"])
+        assert told["error"] == error
+        assert told.get("provider_error") == answer.get("error")
     there = await harness.get("/signin/provider/oidc")
     form = {"state": query_of(there.headers["location"])["state"], "error": "x"}
     back = await harness.client.post("/signin/provider/oidc/callback", data=form)
     assert query_of(back.headers["location"])["error"] == "oauth-provider-error"
+    there = await harness.get("/signin/provider/oidc")
+    answer = {"error": "access_denied", "error_description": "no & never", "error_uri": "https://id.test/why"}
+    state = query_of(there.headers["location"])["state"]
+    back = await harness.get("/signin/provider/oidc/callback", state=state, **answer)
+    told = query_of(back.headers["location"])
+    assert (told["provider_error_description"], told["provider_error_url"]) == ("no & never", "https://id.test/why")
 
 
 @pytest.mark.parametrize(
@@ -170,7 +180,12 @@ async def test_a_sign_up_in_advance_gains_nothing(start, provider: OidcProvider)
     """Somebody signs up with another's address and waits; the owner then comes by a provider."""
     harness = await start(**provider.variables(), AUTH_EMAIL_SIGNIN_EMAIL_VERIFIED_REQUIRED="false")
     theirs = await harness.sign_up()
+    await harness.db.execute(
+        """INSERT INTO auth.user_providers (user_id, provider_id, provider_user_id, access_token)
+           SELECT id, 'github', 'the-thief', '' FROM auth.users"""
+    )
     await session_of(harness, await sign_in(harness))
+    assert [row["provider_id"] for row in await harness.db.fetch("SELECT provider_id FROM auth.user_providers")] == ["oidc"]
     assert (await harness.sign_in(password=PASSWORD)).status_code == 401
     assert (await harness.post("/token", {"refreshToken": theirs["refreshToken"]})).status_code == 401
 
@@ -328,9 +343,10 @@ async def test_an_answer_counts_in_its_own_browser_alone(start, provider: OidcPr
         back = (await browser.get(there.headers["location"])).headers["location"]
     async with httpx.AsyncClient(transport=harness.client._transport, base_url=harness.client.base_url) as victim:
         answer = await victim.get(back)
-        assert (answer.status_code, answer.json()["error"]) == (400, "invalid-state")
+        assert query_of(answer.headers["location"])["error"] == "invalid-state"
         await victim.get("/signin/provider/oidc")
-        assert (await victim.get(back)).status_code == 400, "a cookie of another way does not do"
+        answer = await victim.get(back)
+        assert "refreshToken" not in query_of(answer.headers["location"]), "a cookie of another way does not do"
     answer = await harness.client.get(back)
     assert "refreshToken" in query_of(answer.headers["location"]), "the victim's visit spoilt nothing"
     assert "max-age=0" in answer.headers["set-cookie"].lower()

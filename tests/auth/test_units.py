@@ -17,8 +17,8 @@ from builtin_plugins.core.auth.server.keys import InvalidTokenError, KeyRing
 from builtin_plugins.core.auth.server.metadata import tables
 from builtin_plugins.core.auth.server.migrate import migrations
 from builtin_plugins.core.auth.server.oauth.providers import load_providers
-from builtin_plugins.core.auth.server.ratelimit import Limiter, network
-from builtin_plugins.core.auth.server.settings import SettingsError, from_environment, unread
+from builtin_plugins.core.auth.server.ratelimit import Limiter, Limits, network
+from builtin_plugins.core.auth.server.settings import RateLimits, SettingsError, from_environment, unread
 
 HS256 = json.dumps({"type": "HS256", "key": "k" * 32})
 LEAST = {"HASURA_GRAPHQL_DATABASE_URL": "postgresql://x/y", "HASURA_GRAPHQL_JWT_SECRET": HS256}
@@ -40,6 +40,7 @@ def test_settings_from_parts() -> None:
         {**LEAST, "AUTH_ACCESS_TOKEN_EXPIRES_IN": "15m", "AUTH_RATE_LIMIT_EMAIL_INTERVAL": "1h30m", "AUTH_PORT": ""}
     )
     assert (given.access_token_expires_in, given.rate_limits.email_interval, given.port) == (900, 5400, 4000)
+    assert from_environment({**LEAST, "AUTH_API_PREFIX": "/v1/"}).api_prefix == "/v1", "links go on with a slash"
 
 
 @pytest.mark.parametrize(
@@ -53,6 +54,20 @@ def test_settings_from_parts() -> None:
         ({"AUTH_API_PREFIX": "v1"}, "AUTH_API_PREFIX.*/v1"),
         ({"AUTH_WEBAUTHN_RP_ORIGINS": "https://a.test,nonsense"}, "AUTH_WEBAUTHN_RP_ORIGINS.*nonsense"),
         ({"AUTH_ACCESS_CONTROL_ALLOWED_REDIRECT_URLS": "foo"}, "AUTH_ACCESS_CONTROL_ALLOWED_REDIRECT_URLS.*foo"),
+        ({"AUTH_ACCESS_CONTROL_ALLOWED_REDIRECT_URLS": "https://a.test,http://h:port/"}, "ALLOWED_REDIRECT_URLS.*h:port"),
+        ({"AUTH_ACCESS_CONTROL_ALLOWED_REDIRECT_URLS": "*://a.test"}, "ALLOWED_REDIRECT_URLS.*absolute"),
+        ({"AUTH_CLIENT_URL": "https://"}, "AUTH_CLIENT_URL"),
+        ({"AUTH_CLIENT_URL": "javascript:alert(1)"}, "AUTH_CLIENT_URL"),
+        ({"AUTH_SERVER_URL": "ftp://a.test"}, "AUTH_SERVER_URL"),
+        ({"HASURA_GRAPHQL_GRAPHQL_URL": "http://h:port/v1/graphql"}, "HASURA_GRAPHQL_GRAPHQL_URL"),
+        ({"AUTH_PASSWORD_HIBP_URL": "nowhere"}, "AUTH_PASSWORD_HIBP_URL"),
+        ({"AUTH_SMS_WEBHOOK_URL": "http://h:port"}, "AUTH_SMS_WEBHOOK_URL"),
+        ({"AUTH_SMTP_SENDER": "nSelf <>"}, "AUTH_SMTP_SENDER.*noreply@example.com"),
+        ({"AUTH_SMTP_SENDER": "nobody"}, "AUTH_SMTP_SENDER"),
+        ({"AUTH_LOCALE_ALLOWED_LOCALES": "en,german"}, "AUTH_LOCALE_ALLOWED_LOCALES.*german"),
+        ({"AUTH_PASSWORD_MIN_LENGTH": "51"}, "AUTH_PASSWORD_MIN_LENGTH"),
+        ({"AUTH_REFRESH_TOKEN_EXPIRES_IN": "9" * 14}, "AUTH_REFRESH_TOKEN_EXPIRES_IN"),
+        ({"AUTH_JWT_CUSTOM_CLAIMS": '{"a": 5}'}, "AUTH_JWT_CUSTOM_CLAIMS.a"),
         ({"AUTH_TRUSTED_PROXIES": "10.0.0.0/8,abc"}, "AUTH_TRUSTED_PROXIES.*abc"),
         (
             {"AUTH_RATE_LIMIT_EMAIL_BURST": "many", "AUTH_SMTP_PORT": "x", "AUTH_MFA_ENABLED": "maybe"},
@@ -84,6 +99,23 @@ def test_a_provider_that_nobody_knows_is_refused() -> None:
     assert not load_providers({"AUTH_PROVIDER_WINDOWS_LIVE_ENABLED": "false"})["github"].enabled
 
 
+def test_wrong_settings_of_a_provider() -> None:
+    with pytest.raises(SettingsError, match="AUTH_PROVIDER_GITHUB_ENABLED: use true or false, not 'maybe'"):
+        load_providers({"AUTH_PROVIDER_GITHUB_ENABLED": "maybe"})
+    with pytest.raises(SettingsError, match="github is enabled without"):
+        load_providers({"AUTH_PROVIDER_GITHUB_ENABLED": "yes"})
+    for url in ("{x}", "nowhere", "http://h:port/"):
+        with pytest.raises(SettingsError, match="AUTH_PROVIDER_GITHUB_TOKEN_URL"):
+            load_providers({"AUTH_PROVIDER_GITHUB_TOKEN_URL": url})
+
+
+def test_an_app_s_own_scheme_may_be_the_client() -> None:
+    client = from_environment({**LEAST, "AUTH_CLIENT_URL": "shop://"}).client_url
+    assert redirects.allowed("shop://", client, ()) and not redirects.allowed("https://a.test", client, ())
+    assert redirects.with_query("shop://", {"x": "1"}) == "shop://?x=1"
+    assert redirects.with_query("shop:///in?a=&b=2#c", {"x": "1"}) == "shop:///in?a=&b=2&x=1#c"
+
+
 def test_settings_hide_secrets() -> None:
     settings = from_environment({**LEAST, "AUTH_SMTP_PASS": "hush-hush", "AUTH_PROVIDER_GITHUB_CLIENT_SECRET": "hush-hush"})
     assert "hush-hush" not in repr(settings)
@@ -100,6 +132,12 @@ def test_settings_hide_secrets() -> None:
         '{"type":"HS256","key":"short"}',
         '{"type":"none","key":"' + "k" * 32 + '"}',
         '{"type":"RS256","key":"no pem"}',
+        '{"type":["HS256"],"key":"' + "k" * 32 + '"}',
+        '{"type":"HS256","kid":5,"key":"' + "k" * 32 + '"}',
+        '{"type":"HS256","issuer":["x"],"key":"' + "k" * 32 + '"}',
+        '{"type":"HS256","audience":[5],"key":"' + "k" * 32 + '"}',
+        json.dumps({**new_secret("ES256"), "signing_key": new_secret("ES256")["signing_key"]}),
+        json.dumps({**new_secret("ES384"), "type": "ES256"}),
         json.dumps({k: v for k, v in new_secret("ES256").items() if k != "signing_key"}),
     ],
 )
@@ -107,6 +145,12 @@ def test_wrong_secrets(secret: str) -> None:
     with pytest.raises(SettingsError) as caught:
         KeyRing(secret)
     assert "kkkk" not in str(caught.value)
+
+
+def test_wrong_older_secrets() -> None:
+    for older in ('[{"type":"HS256","key":"' + "k" * 32 + '","not_after":"soon"}]', "{}", "[5]"):
+        with pytest.raises(SettingsError, match="AUTH_JWT_PREVIOUS_SECRETS"):
+            KeyRing(HS256, older)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -124,6 +168,11 @@ def test_options_of_the_secret() -> None:
     other = KeyRing(json.dumps({**secret, "audience": "other"}))
     with pytest.raises(InvalidTokenError):
         other.verify(ring.sign("me", {"a": 1}, 60))
+    several = KeyRing(json.dumps({**secret, "audience": ["app", "shop"]}))
+    assert several.verify(ring.sign("me", {"a": 1}, 60))["a"] == 1
+    assert ring.verify(several.sign("me", {"a": 1}, 60))["a"] == 1
+    with pytest.raises(InvalidTokenError):
+        several.verify(other.sign("me", {"a": 1}, 60))
 
 
 def test_overlap_ends() -> None:
@@ -209,6 +258,14 @@ def test_buckets() -> None:
     assert limiter.take("b", 0) == 0
     assert limiter.take("a", 5) == 0
     assert limiter.take("a", 5) == pytest.approx(5)
+
+
+def test_mails_may_be_limited_for_all_callers_together() -> None:
+    given = {"AUTH_RATE_LIMIT_ENABLE": "true", "AUTH_RATE_LIMIT_EMAIL_BURST": "1"}
+    each = Limits(RateLimits.model_validate(given))
+    assert [each.check(("email",), caller) > 0 for caller in ("a", "b", "a")] == [False, False, True]
+    together = Limits(RateLimits.model_validate({**given, "AUTH_RATE_LIMIT_EMAIL_IS_GLOBAL": "true"}))
+    assert [together.check(("email",), caller) > 0 for caller in ("a", "b")] == [False, True]
 
 
 def test_errors_keep_their_status() -> None:

@@ -160,12 +160,21 @@ def test_an_operator_makes_changes_and_moves_users(stack: Stack) -> None:
     nself("auth", "users", "create", "bob@example.com", "--role", "editor", "--password-stdin", stdin=f"{PASSWORD}\n")
     assert stack.sign_in("bob@example.com", PASSWORD).json()["session"]["user"]["defaultRole"] == "editor"
     assert nself("auth", "users", "create", "bob@example.com", "--no-password", check=False).returncode == 1
+    for option in ("--limit", "--offset"):
+        assert nself("auth", "users", "list", option, "9" * 20, check=False).returncode == 2
+    both = nself("auth", "users", "create", "eve@example.com", "--no-password", "--password-stdin", stdin="x\n", check=False)
+    assert (both.returncode, "exclude each other" in both.stderr) == (2, True)
+    long = nself("auth", "users", "create", "eve@example.com", "--no-password", "--name", "x" * 33, check=False)
+    assert (long.returncode, "at most 32 characters" in long.stderr) == (1, True)
     assert nself("auth", "users", "create", "eve@example.com", check=False).returncode == 2  # no terminal, no password
 
     nself("auth", "users", "disable", "bob@example.com")
     assert stack.sign_in("bob@example.com", PASSWORD).status_code == 401
     nself("auth", "users", "disable", "bob@example.com", "--undo")
-    nself("auth", "users", "set-roles", "bob@example.com", "user", "reader")
+    noted = nself("auth", "users", "set-roles", "bob@example.com", "user", "reader", "editer")
+    assert "the role editer is new; did you mean editor?" in noted.stderr
+    noted = nself("auth", "users", "set-roles", "bob@example.com", "user", "reader")
+    assert "is new" not in noted.stderr
     nself("auth", "users", "reset-password", "bob@example.com", "--password-stdin", stdin="quite another one\n")
     assert stack.sign_in("bob@example.com", PASSWORD).status_code == 401
     user = stack.sign_in("bob@example.com", "quite another one").json()["session"]["user"]

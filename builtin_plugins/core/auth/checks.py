@@ -8,6 +8,11 @@ from hookspecs import Finding, Level, Project, Stack, UserError, mail
 
 #: Providers whose id and secret have other names.
 _IDENTITY = {"TWITTER": ("CONSUMER_KEY", "CONSUMER_SECRET"), "APPLE": ("CLIENT_ID", "TEAM_ID", "KEY_ID", "PRIVATE_KEY")}
+#: What each sender of text messages cannot do without.
+_SENDERS = {
+    "twilio": ("AUTH_SMS_TWILIO_ACCOUNT_SID", "AUTH_SMS_TWILIO_AUTH_TOKEN", "AUTH_SMS_TWILIO_MESSAGING_SERVICE_ID"),
+    "webhook": ("AUTH_SMS_WEBHOOK_URL", "AUTH_SMS_WEBHOOK_SECRET"),
+}
 
 
 def require_whole(project: Project) -> None:
@@ -107,6 +112,17 @@ def _messages(project: Project) -> Iterator[Finding]:
             variable="AUTH_SMS_PROVIDER",
             remedy="nself config set AUTH_SMS_PROVIDER twilio, webhook or dev",
             code="sms-missing",
+        )
+    chosen = settings["AUTH_SMS_PROVIDER"]
+    missing = [variable for variable in _SENDERS.get(chosen, ()) if settings.origin(variable) is None]
+    if missing:
+        yield Finding(
+            level=Level.ERROR,
+            message=f"AUTH_SMS_PROVIDER={chosen} lacks {', '.join(missing)}",
+            where=str(settings.origin("AUTH_SMS_PROVIDER") or ""),
+            variable=missing[0],
+            remedy=f"nself config set {missing[0]}",
+            code="sms-incomplete",
         )
 
 

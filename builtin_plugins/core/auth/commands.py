@@ -19,6 +19,8 @@ from hookspecs.terminal import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from hookspecs import CommandContext
 
 
@@ -66,8 +68,8 @@ def users() -> None:
 @users.command("list")
 @click.option("--search", metavar="TEXT", default="", help="Only those with this in address, name or phone number.")
 @click.option("--role", default="", help="Only those with this role.")
-@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="At most so many.")
-@click.option("--offset", type=click.IntRange(0), default=0, help="Leave out so many first.")
+@click.option("--limit", type=click.IntRange(1, 1_000_000), default=100, show_default=True, help="At most so many.")
+@click.option("--offset", type=click.IntRange(0, 1_000_000_000), default=0, help="Leave out so many first.")
 @env_option
 @json_option
 @click.pass_obj
@@ -124,11 +126,14 @@ def create(
     """
     from .operator import Operator
 
+    if no_password and password_stdin:
+        raise click.UsageError("--no-password and --password-stdin exclude each other")
     operator = Operator.of(context, env)
-    minimum = operator.settings.password_min_length
+    minimum, known = operator.settings.password_min_length, operator.roles()
     secret = None if no_password else password(from_stdin=password_stdin, minimum=minimum)
     made = operator.create(email, password=secret, roles=roles, default_role=default_role, name=name, verified=not unverified)
     _tell(made, "made", as_json)
+    _tell_new(made.roles, known)
 
 
 @users.command()
@@ -189,8 +194,11 @@ def set_roles(
     """
     from .operator import Operator
 
-    user = Operator.of(context, env).set_roles(who, roles, default_role=default_role)
+    operator = Operator.of(context, env)
+    known = operator.roles()
+    user = operator.set_roles(who, roles, default_role=default_role)
     _tell(user, f"may be {', '.join(user.roles)}, and is {user.default_role} unless it asks", as_json)
+    _tell_new(user.roles, known)
 
 
 @users.command("reset-password")
@@ -268,7 +276,7 @@ def keys() -> None:
 @keys.command()
 @click.option(
     "--overlap",
-    type=click.IntRange(0),
+    type=click.IntRange(0, 366 * 24 * 3600),
     metavar="SECONDS",
     help="How long tokens of the old key still count; 0 ends them at once. By default their life and an hour.",
 )
@@ -295,6 +303,16 @@ def rotate(context: CommandContext, overlap: int | None, yes: bool, env: str | N
         return
     click.echo(f"changed {', '.join(names)}")
     click.echo("next: nself start", err=True)
+
+
+def _tell_new(roles: Iterable[str], known: Sequence[str]) -> None:
+    """A role comes to be by being given; a slip of the pen should not do so unseen."""
+    from difflib import get_close_matches
+
+    for role in roles:
+        if role not in known:
+            near = get_close_matches(role, known, n=1)
+            click.echo(f"note: the role {role} is new" + (f"; did you mean {near[0]}?" if near else ""), err=True)
 
 
 def _tell(user: object, done: str, as_json: bool) -> None:

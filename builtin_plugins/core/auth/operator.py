@@ -57,6 +57,12 @@ class Operator:
 
         return self._do(lambda conn: users.list_users(conn, search=search, role=role, limit=limit, offset=offset))
 
+    def roles(self) -> tuple[str, ...]:
+        """Roles that are known by now."""
+        from .server.admin import users
+
+        return self._do(users.known_roles)
+
     def find(self, who: str) -> User:
         """The user of that id, address or phone number."""
         from .server.admin import users

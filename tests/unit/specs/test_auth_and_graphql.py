@@ -135,6 +135,14 @@ def test_what_sign_in_lacks_is_told_by_a_build_at_once(tmp_path: Path) -> None:
     assert not (tmp_path / "docker-compose.yml").exists()
 
 
+def test_a_sender_of_text_messages_needs_its_credentials(tmp_path: Path) -> None:
+    assert codes(tmp_path, "AUTH_SMS_PROVIDER=twilio\n")["sms-incomplete"] == "AUTH_SMS_TWILIO_ACCOUNT_SID"
+    given = "AUTH_SMS_PROVIDER=webhook\nAUTH_SMS_WEBHOOK_URL=https://sms.test/\n"
+    assert codes(tmp_path, given)["sms-incomplete"] == "AUTH_SMS_WEBHOOK_SECRET"
+    assert "sms-incomplete" not in codes(tmp_path, given + "AUTH_SMS_WEBHOOK_SECRET=whsec_x\n")
+    assert "sms-incomplete" not in codes(tmp_path, "AUTH_SMS_PROVIDER=dev\n")
+
+
 def test_remote_schemas_reach_the_engine(tmp_path: Path) -> None:
     settings = "REMOTE_SCHEMA_2_NAME=shop\nREMOTE_SCHEMA_2_URL=https://shop.test/graphql\n"
     assert environment(tmp_path, "hasura", settings)["REMOTE_SCHEMA_2_URL"] == "https://shop.test/graphql"

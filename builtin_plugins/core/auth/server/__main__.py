@@ -50,7 +50,10 @@ def main() -> int:
         timeout_graceful_shutdown=10,
     )
     server = uvicorn.Server(config)
-    server.run()
+    try:
+        server.run()
+    except SystemExit:  # the address cannot be listened on, which uvicorn has told
+        return 1
     return 0 if server.started else 1
 
 

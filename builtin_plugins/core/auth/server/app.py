@@ -12,7 +12,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Mount
+from starlette.routing import BaseRoute, Mount, Router
 
 from .errors import ApiError
 from .http import refusal, reply
@@ -79,12 +79,15 @@ def create_app(settings: Settings) -> Starlette:
             await app.state.service.stop()
 
     operations = routes()
-    prefix = settings.api_prefix.rstrip("/")
-    return Starlette(
-        routes=[Mount(prefix, routes=operations)] if prefix else operations,
+    prefix = settings.api_prefix
+    app = Starlette(
+        routes=[Mount(prefix, app=Router(operations, redirect_slashes=False))] if prefix else operations,
         lifespan=lifespan,
         middleware=[
             Middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"], max_age=600),
         ],
         exception_handlers={HTTPException: _http_error, Exception: _crash},
     )
+    # A path with a slash too many is no operation: a redirect would lead to whatever host the request names.
+    app.router.redirect_slashes = False
+    return app

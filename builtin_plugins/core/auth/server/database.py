@@ -6,17 +6,16 @@ import json
 from typing import Any
 
 import asyncpg
-import orjson
 
 
 def _to_json(value: Any) -> str:
-    """JSON for a jsonb column. The standard encoder: metadata may hold integers beyond 64 bits."""
+    """JSON for a jsonb column. The standard library's, here and back: metadata may hold integers beyond 64 bits."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 async def prepare(conn: asyncpg.Connection) -> None:
     """Make jsonb arrive and leave as Python values."""
-    await conn.set_type_codec("jsonb", schema="pg_catalog", encoder=_to_json, decoder=orjson.loads)
+    await conn.set_type_codec("jsonb", schema="pg_catalog", encoder=_to_json, decoder=json.loads)
 
 
 async def _keep(_conn: asyncpg.pool.PoolConnectionProxy) -> None:

@@ -5,8 +5,6 @@ Provider URLs come from settings and from documents that providers serve, so bot
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 import httpx
 
 from builtin_plugins.egress import GuardedTransport
@@ -25,9 +23,3 @@ def guarded_client(allowed_hosts: tuple[str, ...]) -> httpx.AsyncClient:
         timeout=_TIMEOUT,
         trust_env=False,
     )
-
-
-def is_web_url(url: str) -> bool:
-    """Whether a provider may name this as an endpoint at all."""
-    parts = urlsplit(url)
-    return parts.scheme in ("https", "http") and bool(parts.hostname)

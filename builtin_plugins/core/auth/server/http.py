@@ -103,12 +103,15 @@ def bearer(request: Request) -> str | None:
     return token.strip() if scheme.lower() == "bearer" and token.strip() else None
 
 
-async def require_elevated(service: Service, caller: Caller) -> None:
-    """AUTH_REQUIRE_ELEVATED_CLAIM: `recommended` asks it only of users who have a security key."""
+async def require_elevated(service: Service, caller: Caller, *, first_key: bool = False) -> None:
+    """AUTH_REQUIRE_ELEVATED_CLAIM: `recommended` asks it only of users who have a security key.
+
+    So does a route that adds a `first_key`, whatever the mode: without a key there is no way to the claim.
+    """
     mode = service.settings.require_elevated_claim
     if mode == "disabled" or caller.elevated:
         return
-    if mode == "recommended" and not await service.pool.fetchval(
+    if (mode == "recommended" or first_key) and not await service.pool.fetchval(
         "SELECT EXISTS (SELECT 1 FROM auth.user_security_keys WHERE user_id = $1)", caller.id
     ):
         return
@@ -135,10 +138,10 @@ async def _caller(service: Service, request: Request, auth: str) -> Caller | Non
     if token is None:
         raise unauthenticated()
     caller = authenticate(service, token)
-    if auth in ("session", "elevated"):
+    if auth in ("session", "elevated", "key"):
         await require_live(service, caller)
-    if auth == "elevated":
-        await require_elevated(service, caller)
+    if auth in ("elevated", "key"):
+        await require_elevated(service, caller, first_key=auth == "key")
     return caller
 
 
@@ -231,7 +234,8 @@ def operation(
 ) -> Route:
     """A route of the contract.
 
-    `auth` is `none`, `optional`, `bearer`, `session` (`require_live`) or `elevated` (that and `require_elevated`);
+    `auth` is `none`, `optional`, `bearer`, `session` (`require_live`), `elevated` (that and `require_elevated`) or `key`
+    (the same, but for a user without a security key);
     `limits` names groups of AUTH_RATE_LIMIT_* beside `global`; with nothing at all, not even that one counts.
     """
     name = f"{method} {path}"

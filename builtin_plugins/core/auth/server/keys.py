@@ -47,7 +47,7 @@ class JwtKey:
     signing: Key | None
     kid: str | None
     issuer: str
-    audience: str | None
+    audiences: tuple[str, ...]
     namespace: str
     stringified: bool
     not_after: float | None
@@ -59,12 +59,22 @@ class JwtKey:
 
 def _parse(raw: dict[str, Any], source: str, *, signs: bool) -> JwtKey:
     kind = raw.get("type")
-    if kind not in _KINDS:
+    if not isinstance(kind, str) or kind not in _KINDS:
         raise SettingsError(f"{source}: type must be one of {', '.join(_KINDS)}, not {kind!r}")
     material = raw.get("key")
     if not isinstance(material, str) or not material:
         raise SettingsError(f"{source}: key is missing")
     family, algorithm = _KINDS[kind]
+    for name in ("kid", "issuer", "claims_namespace"):
+        if not isinstance(raw.get(name, ""), str | None):
+            raise SettingsError(f"{source}: {name} must be text")
+    audience = raw.get("audience") or []
+    audiences = audience if isinstance(audience, list) else [audience]
+    if not all(isinstance(one, str) for one in audiences):
+        raise SettingsError(f"{source}: audience must be text, or a list of it")
+    not_after = raw.get("not_after")
+    if isinstance(not_after, bool) or not isinstance(not_after, int | float | None):
+        raise SettingsError(f"{source}: not_after must be a number of seconds since 1970")
     kid = raw.get("kid")
     parameters: Any = {"kid": kid} if kid else None
     try:
@@ -89,10 +99,10 @@ def _parse(raw: dict[str, Any], source: str, *, signs: bool) -> JwtKey:
         signing=signing,
         kid=kid,
         issuer=raw.get("issuer") or ISSUER,
-        audience=raw.get("audience") if isinstance(raw.get("audience"), str) else None,
+        audiences=tuple(audiences),
         namespace=raw.get("claims_namespace") or NAMESPACE,
         stringified=raw.get("claims_format") == "stringified_json",
-        not_after=raw.get("not_after"),
+        not_after=not_after,
     )
 
 
@@ -118,6 +128,10 @@ class KeyRing:
         header = {"alg": self.current.algorithm, "typ": "JWT"} | ({"kid": self.current.kid} if self.current.kid else {})
         self._head = urlsafe_b64encode(orjson.dumps(header)).rstrip(b"=") + b"."
         self._algorithm = JWSRegistry(algorithms=[self.current.algorithm]).get_alg(self.current.algorithm)
+        try:
+            self.verify(self.sign("", {}, 60))
+        except (InvalidTokenError, JoseError, ValueError) as error:
+            raise SettingsError("HASURA_GRAPHQL_JWT_SECRET: key and signing_key do not fit each other and the type") from error
 
     def sign(
         self, subject: str, hasura_claims: dict[str, Any], lifetime: int, *, session: str = "", now: float | None = None
@@ -134,8 +148,8 @@ class KeyRing:
             "exp": issued + lifetime,
             key.namespace: json.dumps(hasura_claims) if key.stringified else hasura_claims,
         }
-        if key.audience:
-            claims["aud"] = key.audience
+        if key.audiences:
+            claims["aud"] = key.audiences[0] if len(key.audiences) == 1 else list(key.audiences)
         if session:
             claims["sid"] = session
         # The compact form (RFC 7515, 7.1), put together here: its head is the same every time, and refreshing must be cheap.
@@ -162,7 +176,8 @@ class KeyRing:
         expires, hasura = claims.get("exp"), claims.get(key.namespace)
         if not isinstance(expires, int | float) or expires <= now or claims.get("iss") != key.issuer:
             raise InvalidTokenError
-        if key.audience and claims.get("aud") != key.audience:
+        named = claims.get("aud")
+        if key.audiences and not set(key.audiences) & set(named if isinstance(named, list) else [named]):
             raise InvalidTokenError
         if isinstance(hasura, str):
             try:

@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     import asyncpg
 
 FOLDER = Path(__file__).parent / "migrations"
-# hasura-auth numbers its own migrations from 0; ours are recorded in the same table from here on.
-FIRST_ID = 9000
+# Apart from hasura-auth's own record, which must name none but its own: its image would not start.
+_RECORD = """CREATE SCHEMA IF NOT EXISTS auth;
+CREATE TABLE auth.nself_migrations (name text PRIMARY KEY, hash text NOT NULL, executed_at timestamptz NOT NULL DEFAULT now())"""
 LOCK = 0x6E73656C66  # "nself": the advisory lock that makes two servers starting together take turns
 
 
@@ -20,14 +21,13 @@ LOCK = 0x6E73656C66  # "nself": the advisory lock that makes two servers startin
 class Migration:
     """One pair of files: `NNN_name.up.sql` and `NNN_name.down.sql`."""
 
-    number: int
     name: str
     up: str
     down: str
 
     @property
     def digest(self) -> str:
-        """SHA-1 of the text that is applied; the width is that of hasura-auth's column `hash`."""
+        """SHA-1 of the text that is applied."""
         return hashlib.sha1(self.up.encode(), usedforsecurity=False).hexdigest()
 
 
@@ -37,7 +37,7 @@ def migrations() -> list[Migration]:
     for path in sorted(FOLDER.glob("*.up.sql")):
         stem = path.name.removesuffix(".up.sql")
         down = path.with_name(f"{stem}.down.sql").read_text("utf-8")
-        found.append(Migration(int(stem.partition("_")[0]), f"nself_{stem}", path.read_text("utf-8"), down))
+        found.append(Migration(stem, path.read_text("utf-8"), down))
     return found
 
 
@@ -46,19 +46,14 @@ async def apply(conn: asyncpg.Connection) -> list[str]:
     applied = []
     async with conn.transaction():
         await conn.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
-        done: set[str] = set()
-        if await conn.fetchval("SELECT to_regclass('auth.migrations') IS NOT NULL"):
-            done = {row["name"] for row in await conn.fetch("SELECT name FROM auth.migrations")}
+        if not await conn.fetchval("SELECT to_regclass('auth.nself_migrations') IS NOT NULL"):
+            await conn.execute(_RECORD)
+        done = {row["name"] for row in await conn.fetch("SELECT name FROM auth.nself_migrations")}
         for migration in migrations():
             if migration.name in done:
                 continue
             await conn.execute(migration.up)
-            await conn.execute(
-                "INSERT INTO auth.migrations (id, name, hash) VALUES ($1, $2, $3)",
-                FIRST_ID + migration.number,
-                migration.name,
-                migration.digest,
-            )
+            await conn.execute("INSERT INTO auth.nself_migrations (name, hash) VALUES ($1, $2)", migration.name, migration.digest)
             applied.append(migration.name)
     return applied
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.alias_generators import to_camel
 
+_NOT_TEXT = re.compile("[\x00\ud800-\udfff]")
 _UUID = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 # The form that the column type auth.email accepts, which is HTML's.
 _LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
@@ -24,9 +26,9 @@ Base64 = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_+/-]+=*$", max_l
 
 
 def storable(value: Any) -> bool:
-    """Whether PostgreSQL can hold this JSON value: no NUL character, no NaN or infinity."""
+    """Whether PostgreSQL can hold this JSON value: no NUL character, no half of a surrogate pair, no NaN or infinity."""
     if isinstance(value, str):
-        return "\x00" not in value
+        return _NOT_TEXT.search(value) is None
     if isinstance(value, float):
         return math.isfinite(value)
     if isinstance(value, dict):

@@ -81,7 +81,7 @@ async def answered(service: Service, credential: Credential, purpose: str) -> Ce
     client_data: str = credential.response.client_data_json  # type: ignore[attr-defined]
     try:
         challenge = parse_client_data_json(base64url_to_bytes(client_data)).challenge
-    except (WebAuthnException, ValueError, KeyError, TypeError, AttributeError):
+    except (WebAuthnException, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ApiError("invalid-request", message="clientDataJSON cannot be read") from None
     row = await service.pool.fetchrow(
         """DELETE FROM auth.nself_webauthn_challenges WHERE challenge = $1 AND purpose = $2 AND expires_at > now()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
 
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f\\]")  # browsers strip or turn these into something else than we compared
 _PORTS = {"http": 80, "https": 443}
@@ -60,6 +60,7 @@ def allowed(url: str, client_url: str, patterns: tuple[str, ...]) -> bool:
 
 def with_query(url: str, values: dict[str, str]) -> str:
     """`url` with these query values set, keeping its other ones and its fragment."""
-    parts = urlsplit(url)
-    kept = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name not in values]
-    return urlunsplit(parts._replace(query=urlencode([*kept, *values.items()])))
+    head, hash_sign, fragment = url.partition("#")  # by hand: the standard library drops the slashes of `app://`
+    base, _, query = head.partition("?")
+    kept = [(name, value) for name, value in parse_qsl(query, keep_blank_values=True) if name not in values]
+    return f"{base}?{urlencode([*kept, *values.items()])}{hash_sign}{fragment}"

@@ -7,6 +7,9 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
+from email.errors import MessageError
+from email.headerregistry import Address
+from email.utils import parseaddr
 from ipaddress import ip_network
 from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlsplit
@@ -35,14 +38,42 @@ def _seconds(value: Any) -> Any:
     return sum(float(number) * unit_seconds[unit] for number, unit in parts)
 
 
+def _absolute(url: str) -> str:
+    """The URL, whose host may hold `*`."""
+    wrong = ValueError(f"{url}: use an absolute URL such as https://app.example.com")
+    if not re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", url):
+        raise wrong
+    try:
+        parts = urlsplit(url.replace("*", "x"))
+        _ = parts.port
+    except ValueError:  # it is no number
+        raise wrong from None
+    if parts.scheme in ("http", "https") and not parts.hostname:
+        raise wrong
+    return url
+
+
+def is_web_url(url: str) -> bool:
+    """Whether this is an address that can be asked by HTTP."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("https", "http") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:  # its port is no number
+        return False
+
+
 def _object(value: object) -> object:
     return json.loads(value) if isinstance(value, str) else value
 
 
+_CENTURY = 100 * 365 * 86400  # seconds; PostgreSQL and JWT readers know dates that far ahead
 Csv = Annotated[tuple[str, ...], BeforeValidator(_csv)]
-Whole = Annotated[int, BeforeValidator(lambda value: int(_seconds(value)) if isinstance(value, str) else value), Field(gt=0)]
+Whole = Annotated[
+    int, BeforeValidator(lambda value: int(_seconds(value)) if isinstance(value, str) else value), Field(gt=0, le=_CENTURY)
+]
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
 JsonObject = Annotated[dict[str, Any], BeforeValidator(_object)]
+Paths = Annotated[dict[str, str], BeforeValidator(_object)]
 
 
 class RateLimits(BaseModel):
@@ -77,6 +108,18 @@ class Smtp(BaseModel):
     secure: bool = Field(False, alias="AUTH_SMTP_SECURE")
     retry_after: Seconds = Field(15, alias="AUTH_SMTP_RETRY_AFTER")
 
+    @field_validator("sender")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        """Mails from no address would be given up, one by one."""
+        try:
+            parsed = Address(addr_spec=parseaddr(value)[1])
+        except (ValueError, MessageError, IndexError):
+            parsed = Address()
+        if not parsed.username or not parsed.domain:
+            raise ValueError("use an address such as nSelf <noreply@example.com>")
+        return value
+
 
 class Settings(BaseModel):
     """Everything the server can be told. Field names follow the variables without their prefix."""
@@ -94,7 +137,7 @@ class Settings(BaseModel):
 
     database_url: str = Field("", validation_alias=AliasChoices("POSTGRES_CONNECTION", "HASURA_GRAPHQL_DATABASE_URL"), repr=False)
     migrations_url: str = Field("", alias="POSTGRES_MIGRATIONS_CONNECTION", repr=False)
-    pool_size: int = Field(10, alias="AUTH_DATABASE_POOL_SIZE", gt=0)
+    pool_size: int = Field(10, alias="AUTH_DATABASE_POOL_SIZE", gt=1)  # one may be busy with mails
     database_patience: Annotated[float, BeforeValidator(_seconds), Field(ge=0)] = Field(20, alias="AUTH_DATABASE_PATIENCE")
     migrate_at_start: bool = Field(True, alias="AUTH_MIGRATE_AT_START")
     graphql_url: str = Field("", alias="HASURA_GRAPHQL_GRAPHQL_URL")
@@ -102,7 +145,7 @@ class Settings(BaseModel):
 
     jwt_secret: str = Field("", alias="HASURA_GRAPHQL_JWT_SECRET", repr=False)
     jwt_previous_secrets: str = Field("", alias="AUTH_JWT_PREVIOUS_SECRETS", repr=False)
-    jwt_custom_claims: JsonObject = Field(default_factory=dict, alias="AUTH_JWT_CUSTOM_CLAIMS")
+    jwt_custom_claims: Paths = Field(default_factory=dict, alias="AUTH_JWT_CUSTOM_CLAIMS")
     jwt_custom_claims_defaults: JsonObject = Field(default_factory=dict, alias="AUTH_JWT_CUSTOM_CLAIMS_DEFAULTS")
     access_token_expires_in: Whole = Field(900, alias="AUTH_ACCESS_TOKEN_EXPIRES_IN")
     refresh_token_expires_in: Whole = Field(2592000, alias="AUTH_REFRESH_TOKEN_EXPIRES_IN")
@@ -137,7 +180,7 @@ class Settings(BaseModel):
     )
     gravatar_rating: Literal["g", "pg", "r", "x"] = Field("g", alias="AUTH_GRAVATAR_RATING")
 
-    password_min_length: int = Field(3, alias="AUTH_PASSWORD_MIN_LENGTH", gt=0)
+    password_min_length: int = Field(3, alias="AUTH_PASSWORD_MIN_LENGTH", gt=0, le=50)  # the contract's longest
     password_hibp_enabled: bool = Field(False, alias="AUTH_PASSWORD_HIBP_ENABLED")
     password_hibp_url: str = Field("https://api.pwnedpasswords.com", alias="AUTH_PASSWORD_HIBP_URL")
     password_hash: Literal["bcrypt", "argon2id"] = Field("bcrypt", alias="AUTH_PASSWORD_HASH")
@@ -167,27 +210,39 @@ class Settings(BaseModel):
     # AUTH_PROVIDER_* as they stand; `oauth.providers` reads them by the names its table gives.
     provider_variables: dict[str, str] = Field(default_factory=dict, repr=False)
 
-    @field_validator("server_url", "client_url")
+    @field_validator("server_url", "graphql_url", "password_hibp_url", "sms_webhook_url")
     @classmethod
-    def _absolute(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if not parts.scheme or not (parts.netloc or parts.path):
-            raise ValueError("use an absolute URL such as https://app.example.com")
+    def _web(cls, value: str) -> str:
+        if value and not is_web_url(value):
+            raise ValueError("use a web address such as https://auth.example.com")
         return value.rstrip("/")
+
+    @field_validator("client_url")
+    @classmethod
+    def _client(cls, value: str) -> str:
+        """An app's own scheme may stand alone, as in `app://`."""
+        return _absolute(value) if value.endswith("://") else _absolute(value).rstrip("/")
 
     @field_validator("api_prefix")
     @classmethod
     def _prefix(cls, value: str) -> str:
         if value and not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+/?", value):
             raise ValueError("use a path such as /v1")
-        return value
+        return value.rstrip("/")
 
     @field_validator("webauthn_rp_origins", "allowed_redirect_urls")
     @classmethod
     def _each_absolute(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for url in value:
-            if "://" not in url:
-                raise ValueError(f"{url}: use an absolute URL such as https://app.example.com")
+            _absolute(url)
+        return value
+
+    @field_validator("locale_allowed")
+    @classmethod
+    def _two_letters(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for locale in value:
+            if not re.fullmatch("[A-Za-z]{2}", locale):
+                raise ValueError(f"{locale}: use two letters such as en")
         return value
 
     @field_validator("trusted_proxies")

@@ -92,8 +92,16 @@ def sender(settings: Settings) -> Sender | None:
         return None
     if name not in _PROVIDERS:
         raise SettingsError(f"AUTH_SMS_PROVIDER: {name!r} is none of {', '.join(_PROVIDERS)}")
+    if name == "twilio":
+        wanted = {
+            "AUTH_SMS_TWILIO_ACCOUNT_SID": settings.sms_twilio_account_sid,
+            "AUTH_SMS_TWILIO_AUTH_TOKEN": settings.sms_twilio_auth_token,
+            "AUTH_SMS_TWILIO_MESSAGING_SERVICE_ID": settings.sms_twilio_messaging_service_id,
+        }
+        if missing := [variable for variable, value in wanted.items() if not value]:
+            raise SettingsError(f"AUTH_SMS_PROVIDER=twilio needs {', '.join(missing)}")
     if name == "webhook":
-        if not settings.sms_webhook_url.startswith(("https://", "http://")):
+        if not settings.sms_webhook_url:
             raise SettingsError("AUTH_SMS_WEBHOOK_URL: give the address that takes the messages")
         _secret(settings)
     return _PROVIDERS[name]

@@ -12,12 +12,17 @@ _FLOOR = 0.2  # seconds; well above what storing a user, a ticket and a mail tak
 
 
 @asynccontextmanager
-async def level() -> AsyncIterator[None]:
-    """End no sooner than the floor, or a multiple of it, after the start, and not quite on time either."""
-    started = time.monotonic()
+async def level(*, refusals_only: bool = False) -> AsyncIterator[None]:
+    """End no sooner than the floor, or a multiple of it, after the start, and not quite on time either.
+
+    With `refusals_only`, what succeeds is not kept waiting.
+    """
+    started, waits = time.monotonic(), True
     try:
         yield
+        waits = not refusals_only
     finally:
-        spent = time.monotonic() - started
-        steps = int(spent / _FLOOR) + 1
-        await asyncio.sleep(steps * _FLOOR - spent + secrets.randbelow(1000) / 1_000_000)
+        if waits:
+            spent = time.monotonic() - started
+            steps = int(spent / _FLOOR) + 1
+            await asyncio.sleep(steps * _FLOOR - spent + secrets.randbelow(1000) / 1_000_000)

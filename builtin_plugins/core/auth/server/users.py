@@ -171,10 +171,11 @@ async def find_or_insert(conn: asyncpg.Connection, new: NewUser) -> User:
 async def take_over(conn: asyncpg.Connection, user_id: UUID) -> None:
     """The mailbox of an address nobody had proven is proven now, by somebody who need not be who signed up with it.
 
-    What that one could come back by ends: password, keys, second factor, sessions and tokens.
+    What that one could come back by ends: password, keys, linked providers, second factor, sessions and tokens.
     """
     await conn.execute("DELETE FROM auth.refresh_tokens WHERE user_id = $1", user_id)
     await conn.execute("DELETE FROM auth.user_security_keys WHERE user_id = $1", user_id)
+    await conn.execute("DELETE FROM auth.user_providers WHERE user_id = $1", user_id)
     await conn.execute(
         """UPDATE auth.users SET email_verified = true, password_hash = NULL, ticket = NULL, totp_secret = NULL,
              active_mfa_type = NULL WHERE id = $1""",

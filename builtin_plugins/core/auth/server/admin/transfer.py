@@ -63,7 +63,7 @@ class ExportedUser(BaseModel):
     disabled: bool = False
     display_name: str = ""
     avatar_url: str = ""
-    locale: Annotated[str, StringConstraints(min_length=2, max_length=2)] = "en"
+    locale: Annotated[str, StringConstraints(min_length=2, max_length=3)] = "en"  # three in later versions of hasura-auth
     email: str | None = None
     phone_number: PhoneNumber | None = None
     password_hash: str | None = None
@@ -108,6 +108,13 @@ class ExportedUser(BaseModel):
         return self
 
 
+def _first(error: ValidationError) -> str:
+    """The first thing that is wrong, without its value: it may be a secret."""
+    first = error.errors(include_input=False)[0]
+    where = ".".join(map(str, first["loc"]))
+    return f"{where + ': ' if where else ''}{first['msg']}"
+
+
 async def export_users(conn: asyncpg.Connection, *, secrets: bool = True) -> AsyncIterator[str]:
     """Every user as a line, by age, from one snapshot."""
     async with conn.transaction(isolation="repeatable_read", readonly=True):
@@ -123,7 +130,11 @@ async def export_users(conn: asyncpg.Connection, *, secrets: bool = True) -> Asy
         async for row in conn.cursor(query):
             given = {name: row[name] for name in _COLUMNS if secrets or name not in _SECRETS}
             extra = {name: row[name] for name in ("roles", "providers", "security_keys")}
-            yield ExportedUser.model_validate({**given, **extra}).model_dump_json(exclude_none=True)
+            try:
+                user = ExportedUser.model_validate({**given, **extra})
+            except ValidationError as error:  # a row of another server's, or one that somebody wrote by hand
+                raise AdminError(f"user {row['id']}: {_first(error)}") from None
+            yield user.model_dump_json(exclude_none=True)
 
 
 async def import_users(
@@ -138,9 +149,7 @@ async def import_users(
             try:
                 user = ExportedUser.model_validate_json(line)
             except ValidationError as error:
-                first = error.errors(include_input=False)[0]
-                where = ".".join(map(str, first["loc"]))
-                raise AdminError(f"line {number}: {where + ': ' if where else ''}{first['msg']}") from None
+                raise AdminError(f"line {number}: {_first(error)}") from None
             try:
                 made = await _store(conn, user, skip=existing == "skip")
             except AdminError as error:

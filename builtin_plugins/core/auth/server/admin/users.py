@@ -18,12 +18,13 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from .. import refresh_tokens, users
 from ..database import prepare
 from ..errors import ApiError
-from ..models import Email, Password
+from ..models import DisplayName, Email, Password
 from ..passwords import Passwords
 from ..users import NewUser, User
 
 _EMAIL = TypeAdapter(Email)
 _PASSWORD = TypeAdapter(Password)
+_NAME = TypeAdapter(DisplayName)
 _ROLE = re.compile(r"[A-Za-z][A-Za-z0-9_:-]{0,62}")
 
 
@@ -95,6 +96,19 @@ def _checked_password(password: str) -> str:
         raise AdminError("a password has 3 to 50 characters") from None
 
 
+def _checked_name(name: str) -> str:
+    """The name if a sign-up could have it."""
+    try:
+        return _NAME.validate_python(name)
+    except ValidationError:
+        raise AdminError("a name has at most 32 characters: letters, digits, symbols, spaces and , . ' -") from None
+
+
+async def known_roles(conn: asyncpg.Connection) -> tuple[str, ...]:
+    """Roles that some user has had, or that a sign-up may ask for."""
+    return tuple(row["role"] for row in await conn.fetch("SELECT role FROM auth.roles ORDER BY role"))
+
+
 async def find(conn: asyncpg.Connection, who: str) -> User:
     """The user with this id, address or phone number."""
     try:
@@ -151,7 +165,7 @@ async def create(
         locale=locale,
         default_role=default_role,
         roles=granted,
-        display_name=display_name or email,
+        display_name=_checked_name(display_name) if display_name else email,
         metadata=metadata,
         email=checked_email(email),
         email_verified=verified,

@@ -81,13 +81,14 @@ class Outbox:
         if not self._settings.smtp.host:
             return False
         delivered = 0
-        async with self._pool.acquire() as conn, conn.transaction():
-            rows = await conn.fetch(
-                """SELECT * FROM auth.nself_outbox WHERE next_attempt_at <= now()
-                   ORDER BY next_attempt_at LIMIT $1 FOR UPDATE SKIP LOCKED""",
-                _BATCH,
-            )
-            for row in rows:
+        for _ in range(_BATCH):
+            async with self._pool.acquire() as conn, conn.transaction():  # one each: a stop gives back only the one under way
+                row = await conn.fetchrow(
+                    """SELECT * FROM auth.nself_outbox WHERE next_attempt_at <= now()
+                       ORDER BY next_attempt_at LIMIT 1 FOR UPDATE SKIP LOCKED"""
+                )
+                if row is None:
+                    break
                 try:
                     await self._delivery.send(row["recipient"], row["subject"], row["html"], row["plain"], row["template"])
                 except DeliveryError as error:

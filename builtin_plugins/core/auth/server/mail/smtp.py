@@ -65,5 +65,5 @@ class Delivery:
         except aiosmtplib.SMTPRecipientsRefused as error:
             codes = [refused.code for refused in error.recipients]
             raise DeliveryError("the recipient was refused", permanent=all(code >= 500 for code in codes)) from error
-        except (aiosmtplib.SMTPException, OSError) as error:
+        except (aiosmtplib.SMTPException, OSError, ValueError) as error:  # the last for a host that is no name
             raise DeliveryError(f"{type(error).__name__}: {error}") from error

@@ -20,13 +20,6 @@ BEGIN
 END
 $$;
 
-CREATE TABLE IF NOT EXISTS auth.migrations (
-  id integer PRIMARY KEY,
-  name varchar(100) NOT NULL CONSTRAINT migrations_name_key UNIQUE,
-  hash varchar(40) NOT NULL,
-  executed_at timestamp DEFAULT CURRENT_TIMESTAMP
-);
-
 CREATE TABLE IF NOT EXISTS auth.roles (role text PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS auth.providers (id text PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS auth.provider_requests (id uuid PRIMARY KEY, options jsonb);

@@ -15,7 +15,7 @@ from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
-from ..egress import is_web_url
+from ..settings import is_web_url
 from .identity import Identity, IdentityError, check_id_token, from_profile, keys_of
 from .providers import Provider
 

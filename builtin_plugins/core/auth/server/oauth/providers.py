@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from ..settings import SettingsError
+from ..settings import SettingsError, is_web_url
 
 TABLE = Path(__file__).with_name("providers.json")
+_BOOL = TypeAdapter(bool)
 _ENABLED = re.compile("AUTH_PROVIDER_([A-Z0-9_]+)_ENABLED")
 
 
@@ -85,6 +86,14 @@ def variable_names(table: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return [entry.get("variable", name.upper()) for name, entry in table.items()]
 
 
+def _switch(variable: str, value: str) -> bool:
+    """A variable that is on or off, in any of the words that the other settings know."""
+    try:
+        return _BOOL.validate_python(value)
+    except ValidationError:
+        raise SettingsError(f"{variable}: use true or false, not {value!r}") from None
+
+
 def _provider(name: str, entry: dict[str, Any], env: Mapping[str, str]) -> Provider:
     prefix = f"AUTH_PROVIDER_{entry.pop('variable', name.upper())}_"
     own = {key.removeprefix(prefix): value for key, value in env.items() if key.startswith(prefix)}
@@ -94,19 +103,21 @@ def _provider(name: str, entry: dict[str, Any], env: Mapping[str, str]) -> Provi
     }
     entry.pop("tenant", None)
     entry.pop("base", None)
-    for variable, key in _OVERRIDES.items():
-        if own.get(variable):
-            entry[key] = own[variable]
     for key in ("authorize", "token", "userinfo", "discovery"):
         if key in entry:
             entry[key] = entry[key].format(**places)
+    for variable, key in _OVERRIDES.items():
+        if own.get(variable):
+            if not is_web_url(own[variable]):
+                raise SettingsError(f"{prefix}{variable}: use a web address such as https://id.example.com/token")
+            entry[key] = own[variable]
     if own.get("ISSUER"):
         entry["issuers"] = [own["ISSUER"]]
     if own.get("SCOPE"):
         entry["scope"] = " ".join(own["SCOPE"].replace(",", " ").split())
     if own.get("PKCE"):
-        entry["pkce"] = own["PKCE"].lower() == "true"
-    enabled = own.get("ENABLED", "").lower() in ("true", "1")
+        entry["pkce"] = _switch(prefix + "PKCE", own["PKCE"])
+    enabled = _switch(prefix + "ENABLED", own.get("ENABLED", "false"))
     client_id = own.get("CLIENT_ID") or own.get("CONSUMER_KEY", "")
     secret = own.get("CLIENT_SECRET") or own.get("CONSUMER_SECRET", "")
     needed = {"CLIENT_ID": client_id}

@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute
 
 from .. import linkmail, refresh_tokens, signup, tickets, timing, users
 from ..errors import ApiError, unauthenticated
-from ..http import Call, authenticate, bearer, ok, operation, reply, require_elevated, require_live
+from ..http import Call, Caller, authenticate, bearer, ok, operation, reply, require_elevated, require_live
 from ..models import EmailChange, EmailWithRedirect, PasswordChange
 from ..users import User
 
@@ -88,8 +88,9 @@ async def reset_password(call: Call) -> Response:
 async def change_password(call: Call) -> Response:
     """Set a new password, as the signed-in user or with a ticket from a reset mail. All other sessions end."""
     service, body = call.service, call.body
+    caller = None if body.ticket is not None else await _signed_in(call)
     async with service.pool.acquire() as conn, conn.transaction():  # a refused password gives the ticket back
-        user_id, session = await _whose_password(call, conn)
+        user_id, session = await _whose_password(call, conn, caller)
         await signup.check_password(service, body.new_password)
         password_hash = await service.passwords.hash(body.new_password)
         await conn.execute("UPDATE auth.users SET password_hash = $2 WHERE id = $1", user_id, password_hash)
@@ -97,22 +98,26 @@ async def change_password(call: Call) -> Response:
     return ok()
 
 
-async def _whose_password(call: Call, conn: asyncpg.Connection) -> tuple[UUID, UUID | None]:
+async def _signed_in(call: Call) -> Caller:
+    """The bearer of a token. Asked before a connection is taken: who holds one must not wait for another."""
+    token = bearer(call.request)
+    if token is None:
+        raise unauthenticated()
+    caller = authenticate(call.service, token)
+    await require_live(call.service, caller)
+    await require_elevated(call.service, caller)
+    return caller
+
+
+async def _whose_password(call: Call, conn: asyncpg.Connection, caller: Caller | None) -> tuple[UUID, UUID | None]:
     """The user, and the session that goes on."""
-    service, ticket = call.service, call.body.ticket
-    if ticket is not None:
-        user, session = await users.by_ticket(conn, ticket, consume=True), None
+    if caller is None:
+        user, session = await users.by_ticket(conn, call.body.ticket, consume=True), None
         if user is None:
             raise ApiError("invalid-ticket")
         if not user.email_verified and not user.disabled:  # the ticket came by mail to the address
-            user = await signup.proven(service.settings, conn, user)
+            user = await signup.proven(call.service.settings, conn, user)
     else:
-        token = bearer(call.request)
-        if token is None:
-            raise unauthenticated()
-        caller = authenticate(service, token)
-        await require_live(service, caller)
-        await require_elevated(service, caller)
         user, session = await users.by_id(conn, caller.id), caller.session
         if user is None:
             raise unauthenticated()

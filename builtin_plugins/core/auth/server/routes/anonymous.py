@@ -33,8 +33,7 @@ async def sign_in(call: Call) -> Response:
     )
     async with service.pool.acquire() as conn, conn.transaction():
         user = await users.insert(conn, new)
-        session = await service.sessions.open(conn, user)
-    return reply({"session": session})
+    return reply({"session": await service.sessions.open(service.pool, user)})
 
 
 async def deanonymize(call: Call) -> Response:

@@ -74,7 +74,8 @@ async def sign_in(call: Call) -> Response:
     if email is None:
         return reply(await passkeys.request_options(service, _SIGN_IN, None, None))
     user = await users.by_email(service.pool, email)
-    keys = await passkeys.descriptors(service, user.id, hints=False) if user else []  # nothing that a decoy lacks
+    # without hints, which a decoy lacks; looked for in any case, as that takes time
+    keys = await passkeys.descriptors(service, user.id if user else uuid4(), hints=False)
     return reply(
         await passkeys.request_options(
             service, _SIGN_IN, user.id if user and keys else None, keys or passkeys.decoy(service, email)
@@ -147,8 +148,8 @@ def routes() -> list[BaseRoute]:
         operation("POST", "/signup/webauthn/verify", verify_sign_up, body=WebauthnSignUp, limits=("signups",)),
         operation("POST", "/signin/webauthn", sign_in, body=WebauthnEmail, body_required=False, limits=("brute-force",)),
         operation("POST", "/signin/webauthn/verify", verify_sign_in, body=WebauthnSignIn, limits=("brute-force",)),
-        operation("POST", "/user/webauthn/add", add, auth="elevated"),
-        operation("POST", "/user/webauthn/verify", verify_add, body=WebauthnAdd, auth="elevated"),
+        operation("POST", "/user/webauthn/add", add, auth="key"),
+        operation("POST", "/user/webauthn/verify", verify_add, body=WebauthnAdd, auth="key"),
         operation("POST", "/elevate/webauthn", elevate, auth="session"),
         operation("POST", "/elevate/webauthn/verify", verify_elevate, body=WebauthnSignIn, auth="session"),
     ]

@@ -27,6 +27,8 @@ from ..service import Service
 
 log = logging.getLogger("nself.auth")
 _LIFETIME = 600  # seconds a user has at the provider
+# What a provider says of its refusal (RFC 6749, 4.1.2.1), by hasura-auth's names for it.
+_TOLD = {"error": "error", "error_description": "error_description", "error_url": "error_uri"}
 _OPTIONS = ("defaultRole", "displayName", "locale", "redirectTo")
 
 
@@ -55,16 +57,17 @@ def _options(request: Request) -> SignUpOptions:
         if "metadata" in query:
             given["metadata"] = json.loads(query["metadata"])
         options = SignUpOptions.model_validate(given)
+        kept = storable(options.model_dump())
     except (ValidationError, ValueError, RecursionError):
         raise ApiError("invalid-request") from None
-    if not storable(options.model_dump()):
+    if not kept:
         raise ApiError("invalid-request")
     return options
 
 
-def _failed(target: str, error: ApiError, service: Service) -> Response:
+def _failed(target: str, error: ApiError, service: Service, **more: str) -> Response:
     shown = error.concealed() if service.settings.conceal_errors else error
-    return redirect(redirects.with_query(target, {"error": shown.code, "errorDescription": shown.message}))
+    return redirect(redirects.with_query(target, {"error": shown.code, "errorDescription": shown.message, **more}))
 
 
 async def start(call: Call) -> Response:
@@ -156,12 +159,18 @@ async def callback_post(call: Call) -> Response:
 
 
 async def _finish(call: Call, answer: dict[str, str]) -> Response:
+    """A state that does not count leads to the client's own address: whoever comes from a provider is a person in a browser."""
     service = call.service
     provider = _provider(call)
     state = answer.get("state", "")
-    if _cookie(service, state) not in call.request.cookies:
+    if not state:  # no provider's answer at all
         raise ApiError("invalid-state")
-    kept = await _take_state(service, provider, state)
+    try:
+        if _cookie(service, state) not in call.request.cookies:
+            raise ApiError("invalid-state")
+        kept = await _take_state(service, provider, state)
+    except ApiError as error:
+        return _failed(service.settings.client_url, error, service)
     response = await _conclude(service, provider, answer, kept)
     _bind(service, provider, response, state, 0)
     return response
@@ -170,7 +179,8 @@ async def _finish(call: Call, answer: dict[str, str]) -> Response:
 async def _conclude(service: Service, provider: Provider, answer: dict[str, str], kept: dict[str, Any]) -> Response:
     target = kept["redirectTo"]
     if answer.get("error"):
-        return _failed(target, ApiError("oauth-provider-error"), service)
+        told = {f"provider_{part}": answer.get(name, "") for part, name in _TOLD.items()}
+        return _failed(target, ApiError("oauth-provider-error"), service, **told)
     try:
         token = await _complete(service, provider, answer, kept)
     except ExchangeError as error:
