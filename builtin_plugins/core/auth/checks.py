@@ -16,8 +16,8 @@ _SENDERS = {
 
 
 def require_whole(project: Project) -> None:
-    """``UserError`` with each setting that another one lacks: a mail server, a provider's secret, a private key."""
-    found = [*_mail(project), *_providers(project), *_keys(project)]
+    """``UserError`` with each setting that another one lacks: a mail server, a provider's secret, a private key, a sender's."""
+    found = [*_mail(project), *_providers(project), *_keys(project), *_sender(project)]
     if found:
         word = "fault" if len(found) == 1 else "faults"
         raise UserError(f"{len(found)} {word} in the settings of sign-in", findings=found, code=found[0].code)
@@ -113,6 +113,10 @@ def _messages(project: Project) -> Iterator[Finding]:
             remedy="nself config set AUTH_SMS_PROVIDER twilio, webhook or dev",
             code="sms-missing",
         )
+
+
+def _sender(project: Project) -> Iterator[Finding]:
+    settings = project.settings
     chosen = settings["AUTH_SMS_PROVIDER"]
     missing = [variable for variable in _SENDERS.get(chosen, ()) if settings.origin(variable) is None]
     if missing:

@@ -136,9 +136,9 @@ def test_what_sign_in_lacks_is_told_by_a_build_at_once(tmp_path: Path) -> None:
 
 
 def test_a_sender_of_text_messages_needs_its_credentials(tmp_path: Path) -> None:
-    assert codes(tmp_path, "AUTH_SMS_PROVIDER=twilio\n")["sms-incomplete"] == "AUTH_SMS_TWILIO_ACCOUNT_SID"
+    assert refused(tmp_path, "AUTH_SMS_PROVIDER=twilio\n") == {"sms-incomplete": "AUTH_SMS_TWILIO_ACCOUNT_SID"}
     given = "AUTH_SMS_PROVIDER=webhook\nAUTH_SMS_WEBHOOK_URL=https://sms.test/\n"
-    assert codes(tmp_path, given)["sms-incomplete"] == "AUTH_SMS_WEBHOOK_SECRET"
+    assert refused(tmp_path, given) == {"sms-incomplete": "AUTH_SMS_WEBHOOK_SECRET"}
     assert "sms-incomplete" not in codes(tmp_path, given + "AUTH_SMS_WEBHOOK_SECRET=whsec_x\n")
     assert "sms-incomplete" not in codes(tmp_path, "AUTH_SMS_PROVIDER=dev\n")
 
