@@ -81,13 +81,13 @@ def document(entry: PluginEntry) -> dict[str, Any]:
     }
 
 
-def offer(release: Release) -> dict[str, Any]:
-    """A plugin that could be installed, as JSON."""
+def offer(release: Release, *, installed: bool = False) -> dict[str, Any]:
+    """A plugin of the catalogue, as JSON."""
     return {
         "name": release.name,
         "publisher": release.publisher,
         "version": release.version,
-        "installed": False,
+        "installed": installed,
         "summary": release.summary,
         "registry": release.registry,
         "tier": release.tier,

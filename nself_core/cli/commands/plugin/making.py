@@ -42,7 +42,8 @@ def new(name: str, kind: str, publisher: str, summary: str, into: Path | None, a
         return
     for file in files:
         say(f"  {folder / file}")
-    next_step(f"cd {folder} && pytest; in a project: nself plugin install {folder}")
+    # a bare name would be looked for in the registries
+    next_step(f"cd {folder} && pytest; in a project: nself plugin install {folder if folder.is_absolute() else f'./{folder}'}")
 
 
 @click.command(

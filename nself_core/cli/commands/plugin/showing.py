@@ -156,7 +156,7 @@ def info(name: str, as_json: bool) -> None:
         raise UserError(f"there is no plugin {name!r}{where}", remedy="nself plugin search WORD", code="plugin-unknown")
     ways = ways_to(best.bundles) if best.tier == "pro" else []
     if as_json:
-        versions = [offer(one) for one in found]
+        versions = [offer(one, installed=here is not None and here.version == one.version) for one in found]
         print_json({**offer(best), "installed": here.version if here else None, "manifest": dict(best.manifest),
                     "versions": versions, "licence": ways})  # fmt: skip
         return
