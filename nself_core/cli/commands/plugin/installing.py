@@ -73,7 +73,7 @@ def update(names: tuple[str, ...], yes: bool, as_json: bool) -> None:
         if as_json:
             print_json({"done": [], "kept": [], "enabled": []})
         else:
-            say("every installed plugin is the newest there is")
+            say("nothing to update" if chosen.left_out else "every installed plugin is the newest there is")
         return
     with Terminal(yes=yes).talking() as talk:
         outcome = carry_out(home, root, chosen.requests, talk, renew=True, catalogue=chosen.catalogue)
