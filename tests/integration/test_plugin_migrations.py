@@ -272,6 +272,8 @@ def test_who_writes_its_tables_lends_it_no_rights(bench: Bench, way: str) -> Non
     assert users.split("|") == [f"np_{name}"] * 3
     assert bench.sql(f"SELECT rolcreaterole FROM pg_roles WHERE rolname = 'np_{name}'") == "f"
     assert bench.sql(f"SELECT has_function_privilege('np_shop', 'np_{name}_d()', 'EXECUTE')") == "f", "nor to another plugin"
+    asked = f"SELECT prosecdef, proconfig FROM pg_proc WHERE proname = 'np_{name}_t'"
+    assert bench.sql(asked) == 't|{"search_path=public, pg_temp"}', "whoever fires it cannot put tables of theirs in its way"
 
 
 def test_tables_of_others_are_read_as_the_manifest_asks_and_no_longer(bench: Bench) -> None:

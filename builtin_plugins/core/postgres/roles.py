@@ -69,12 +69,16 @@ CREATE EVENT TRIGGER nself_table_made ON ddl_command_end
 CREATE OR REPLACE FUNCTION nself.confine(routines oid[]) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $nself$
 DECLARE
-    one regprocedure;
+    one record;
 BEGIN
-    FOR one IN SELECT f.oid FROM pg_proc f JOIN pg_roles r ON r.oid = f.proowner JOIN nself.plugins p ON p.role = r.rolname
-               WHERE f.oid = ANY (routines) AND f.prokind <> 'a' AND NOT f.prosecdef LOOP
-        EXECUTE format('REVOKE ALL ON ROUTINE %s FROM PUBLIC', one);
-        EXECUTE format('ALTER ROUTINE %s SECURITY DEFINER', one);
+    FOR one IN SELECT f.oid::regprocedure AS routine, f.prosecdef FROM pg_proc f JOIN pg_roles r ON r.oid = f.proowner
+               JOIN nself.plugins p ON p.role = r.rolname
+               WHERE f.oid = ANY (routines) AND f.prokind <> 'a'
+                 AND NOT (f.prosecdef AND coalesce(array_to_string(f.proconfig, ' '), '') LIKE '%search_path=%') LOOP
+        IF NOT one.prosecdef THEN
+            EXECUTE format('REVOKE ALL ON ROUTINE %s FROM PUBLIC', one.routine);
+        END IF;
+        EXECUTE format('ALTER ROUTINE %s SECURITY DEFINER SET search_path = public, pg_temp', one.routine);
     END LOOP;
 END $nself$;
 -- In an expression that is stored with a table, a view or a domain, whoever comes by runs PostgreSQL's own functions with their
