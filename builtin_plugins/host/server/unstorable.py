@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -34,7 +35,7 @@ async def _refused(request: Request, error: Any) -> JSONResponse:
     reason = _SQLSTATES.get(getattr(error, "sqlstate", ""), "")
     if not reason:  # an argument that never went as far as the server
         text = str(error)
-        reason = _TEXT if "surrogates not allowed" in text else _RANGE if "out of" in text else ""
+        reason = _TEXT if "surrogates not allowed" in text else _RANGE if re.search("out of|exceeds", text) else ""
     if not reason:
         raise error
     return JSONResponse({"detail": [{"type": "unstorable", "loc": [], "msg": reason}]}, 422)
