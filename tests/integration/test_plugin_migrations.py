@@ -359,6 +359,7 @@ def test_on_the_command_line(bench: Bench) -> None:
     assert [(one["id"], one["state"], one["reversible"]) for one in listed] == [("001_a", "applied", True)]
     refused = nself("plugin", "migrate", "down", "line", check=False)
     assert refused.returncode == 1
+    assert "Undo the latest schema change of line?" in refused.stdout + refused.stderr
     assert bench.tables("np_line") == ["np_line_a"]
     assert "undid line: 001_a" in nself("plugin", "migrate", "down", "line", "--yes").stdout
     assert bench.tables("np_line") == []
