@@ -18,6 +18,7 @@ from nself_core.plugins.install.store import Installed, Store
 from nself_core.plugins.lock import Lock
 from nself_core.plugins.manifest import MANIFEST, OUR_PREFIX, read
 from nself_core.plugins.model import Found, Source
+from nself_core.plugins.permissions import asked
 from nself_core.plugins.publishers import OURS
 from nself_core.plugins.sources import local
 from nself_core.plugins.sources.model import Release
@@ -63,8 +64,8 @@ class Plan:
 
 def widened(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, list[str]]:
     """The permissions of one manifest that another did not have."""
-    had, asks = old.get("permissions", {}), new.get("permissions", {})
-    more = {kind: [str(one) for one in what if one not in had.get(kind, ())] for kind, what in asks.items()}
+    had = asked(old)
+    more = {kind: [one for one in what if one not in had.get(kind, ())] for kind, what in asked(new).items()}
     return {kind: what for kind, what in more.items() if what}
 
 

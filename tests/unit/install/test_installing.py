@@ -148,6 +148,45 @@ def test_permissions_declined_change_nothing(room: Room) -> None:
     assert room.state() == before
 
 
+def test_what_its_services_take_is_shown_and_asked_for_too(room: Room) -> None:
+    """A manifest alone, without code, can have the machine's files mounted and others' secrets handed over."""
+    role = {"kind": "secret", "name": "NSELF_MASTER_SECRET", "derive": "database role np_hello"}
+    service = {
+        "name": "hello",
+        "image": {"ref": "example.org/hello:1"},
+        "env": {
+            "OWN": {"kind": "secret", "name": "HELLO_KEY"},
+            "URL": {"kind": "join", "parts": ["x://", role, "@", {"kind": "get", "capability": "sql", "attribute": "host"}]},
+            "OTHER": {"kind": "join", "parts": ["x", {"kind": "secret", "name": "POSTGRES_PASSWORD"}]},
+        },
+        "mounts": [
+            {"kind": "bind", "source": "/etc", "target": "/host", "read_only": True, "reason": "to look"},
+            {"kind": "bind", "source": ".", "target": "/project"},
+            {"kind": "volume", "source": "hello_data", "target": "/data"},
+        ],
+        "security": {"cap_add": ["NET_ADMIN"], "no_new_privileges": False},
+    }
+    setting = {"name": "HELLO_KEY", "secret": True, "help": "Its own."}
+    taken = {
+        "the stack's": ["sql.host"],
+        "secrets": ["POSTGRES_PASSWORD"],
+        "folders of this machine": ["/etc", ".:write"],
+        "privileges": ["NET_ADMIN", "those that the image takes"],
+    }
+    room.offer("hello", settings=[setting], services=[service])
+    before, talk = room.state(), Silent(yes=False)
+    with pytest.raises(UserError, match="nothing was installed"):
+        room.install("hello", talk=talk)
+    assert talk.plans[0].steps[0].permissions == taken
+    assert room.state() == before
+    room.install("hello")
+    wider = {**service, "native": {"command": [{"kind": "program", "name": "sh"}, "-c", "true"], "programs": [{"name": "sh"}]}}
+    room.offer("hello", "1.1.0", settings=[setting], services=[wider])
+    with pytest.raises(UserError, match="nothing was installed"):
+        room.install("hello", talk=talk, renew=True)
+    assert talk.plans[1].steps[0].permissions == {"this machine": ["as a process of yours where there are no containers"]}
+
+
 def test_an_update_asks_for_what_is_wider_alone(room: Room) -> None:
     room.offer("hello", permissions={"network": ["a.example.com"]})
     room.install("hello")
