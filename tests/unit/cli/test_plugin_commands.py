@@ -165,6 +165,9 @@ def test_a_new_plugin_is_installed_by_the_words_that_are_proposed(nself: Nself, 
     done = nself("plugin", "install", "acme-hello", "--yes", check=False)
     assert done.returncode == 1
     assert "nself plugin install ./acme-hello" in done.stderr, "a bare name is for the registries"
+    nself("plugin", "keygen", "acme")
+    proposed = nself("plugin", "sign", "acme-hello").stderr
+    assert "pip wheel --no-deps ./acme-hello" in proposed, "pip takes a bare name for a package of the index, whoever's it is"
     assert "acme/acme-hello 0.1.0 (development) is installed" in nself("plugin", "install", "./acme-hello", "--yes").stdout
 
 

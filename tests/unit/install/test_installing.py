@@ -217,6 +217,25 @@ def test_the_lock_gives_another_home_the_same_files(room: Room, tmp_path: Path) 
         third.install()
 
 
+@pytest.mark.parametrize(
+    ("registry", "told", "remedy"),
+    [
+        ("theirs", "from the registry theirs", "nself registry connect theirs URL"),
+        ("wheel", "from a wheel", "FILE.whl, with that of hello 1.0.0"),
+        ("pypi", "from the package index", "pypi:nself-plugin-hello==1.0.0"),
+    ],
+)
+def test_what_the_lock_has_and_no_registry_here_is_told_with_where_it_came_from(
+    room: Room, registry: str, told: str, remedy: str
+) -> None:
+    pin = {"enabled": True, "hash": "", "publisher": "acme", "registry": registry, "version": "1.0.0"}
+    (room.project / "plugins.lock").write_text(json.dumps({"format": 1, "plugins": {"hello": pin}}))
+    with pytest.raises(UserError, match=told) as refused:
+        room.install()
+    assert remedy in refused.value.remedy
+    assert room.versions() == {}
+
+
 def test_back_to_the_version_before(room: Room) -> None:
     for version in ("1.0.0", "1.1.0", "1.2.0"):
         room.offer("hello", version)

@@ -101,3 +101,8 @@ def offer(release: Release, *, installed: bool = False) -> dict[str, Any]:
 def permissions(asked: Mapping[str, Any]) -> str:
     """What a manifest asks for, in one line."""
     return "; ".join(f"{kind}: {', '.join(map(str, what))}" for kind, what in asked.items() if what) or "none asked for"
+
+
+def as_folder(path: Path) -> str:
+    """A folder as other commands take it for one: a bare name would be looked for in registries and package indexes."""
+    return str(path) if path.is_absolute() or path.parts[:1] in {(".",), ("..",)} else f"./{path}"
