@@ -171,6 +171,15 @@ def test_a_new_plugin_is_installed_by_the_words_that_are_proposed(nself: Nself, 
     assert "acme/acme-hello 0.1.0 (development) is installed" in nself("plugin", "install", "./acme-hello", "--yes").stdout
 
 
+@pytest.mark.parametrize("wrong", [5, "x", [7], [{"security": {"cap_add": 1, "cap_drop": 2}}], {"name": "x"}])
+def test_a_linked_manifest_that_went_wrong_is_shown_all_the_same(nself: Nself, site: Path, wrong: object) -> None:
+    nself("plugin", "new", "acme-infra", "--kind", "infra")
+    nself("plugin", "install", "./acme-infra", "--yes")
+    place = nself.folder / "acme-infra" / "nself_plugin_acme_infra" / "plugin.json"
+    place.write_text(json.dumps({**json.loads(place.read_text()), "services": wrong}))
+    assert "acme-infra" in nself("plugin", "status", "acme-infra").stdout
+
+
 def test_a_search_tells_what_is_installed(nself: Nself, site: Path) -> None:
     before = {one["name"]: one["installed"] for one in json.loads(nself("plugin", "search", "--json").stdout)}
     assert len(before) >= 8
