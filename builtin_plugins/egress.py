@@ -14,6 +14,9 @@ from collections.abc import AsyncIterator, Callable, Collection
 import httpx
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
+#: All that is routed on the internet (RFC 4291, section 2.4); beside it lie forms that a network may lead to an IPv4 address of
+#: its own: IPv4-compatible and IPv4-translated ones, a local NAT64 (RFC 8215), site-local ones.
+_UNICAST = ipaddress.ip_network("2000::/3")
 
 
 class EgressRefusedError(httpx.ConnectError):
@@ -27,6 +30,8 @@ def public_address(address: str) -> bool:
         inner = ip.ipv4_mapped or ip.sixtofour or (ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if ip in _NAT64 else None)
         if inner is not None:
             ip = inner
+        elif ip not in _UNICAST:
+            return False
     return ip.is_global and not ip.is_multicast
 
 

@@ -88,7 +88,8 @@ def add(context: CommandContext, plugins: tuple[Path, ...], reports: tuple[Path,
         print_json([_document(entry, "") for entry in found])
         return
     for entry in found:
-        click.echo(f"{entry.publisher}/{entry.name} {entry.version}, level {entry.level}")
+        level = f"level {entry.level}" if entry.level else "no level: no --report of `plugin check --json` is of these files"
+        click.echo(f"{entry.publisher}/{entry.name} {entry.version}, {level}")
     click.echo("next: nself registry publish FOLDER", err=True)
 
 

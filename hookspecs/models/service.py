@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from hookspecs.models.base import Model, Name
 from hookspecs.models.settings import Origin, Settings
@@ -145,6 +145,12 @@ class Mount(Model):
     read_only: bool = False
     reason: str = ""
     """Why a host path outside the project must be seen by the container."""
+
+    @model_validator(mode="after")
+    def _reasoned(self) -> Mount:
+        if self.kind == "bind" and self.source.startswith("/") and not self.reason:
+            raise ValueError(f"{self.source} is a path of the machine: `reason` must say why the container sees it")
+        return self
 
 
 class Limits(Model):

@@ -17,12 +17,13 @@ class Secret(Model):
     """The value of a secret setting, by the setting's name.
 
     ``quote`` says how the value is written where it stands: ``none`` as it is, ``url`` percent-encoded
-    (for the password of a URL), ``json`` as the inside of a JSON string.
+    (for the password of a URL), ``json`` as the inside of a JSON string, ``ini`` for a file that Python's ``configparser``
+    reads, where a per cent sign is doubled.
     """
 
     kind: Literal["secret"] = "secret"
     name: str
-    quote: Literal["none", "url", "json"] = "none"
+    quote: Literal["none", "url", "json", "ini"] = "none"
     derive: str = ""
     """A purpose: the value is then not the secret itself but one derived from it for that purpose alone, 64 hexadecimal
     digits (HMAC-SHA256 of the purpose under the secret)."""

@@ -47,15 +47,25 @@ def migrations(found: Found) -> Iterator[Migration]:
 
 def _tracks(folder: Path) -> tuple[GraphQLTable, ...]:
     """``schema/graphql.json``: who may read the tables in GraphQL, a list of ``GraphQLTable`` objects."""
-    from pydantic import TypeAdapter
+    from pydantic import TypeAdapter, ValidationError
 
+    from hookspecs.errors import UserError
     from hookspecs.models.migrations import GraphQLTable
 
+    place = folder / "graphql.json"
     try:
-        content = (folder / "graphql.json").read_bytes()
+        return TypeAdapter(tuple[GraphQLTable, ...]).validate_json(place.read_bytes())
     except FileNotFoundError:
         return ()
-    return TypeAdapter(tuple[GraphQLTable, ...]).validate_json(content)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        at = ".".join(map(str, fault["loc"]))
+        raise UserError(
+            f"it is no list of tables: {at}{': ' if at else ''}{fault['msg']}",
+            where=str(place),
+            remedy='a table is {"name": …, "select": [{"role": …, "filter": …}]}',
+            code="graphql-file",
+        ) from None
 
 
 def _json(value: object) -> str:

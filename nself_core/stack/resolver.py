@@ -90,4 +90,6 @@ class ValueResolver:
             return hmac.digest(value.encode(), secret.derive.encode(), "sha256").hex()
         if secret.quote == "url":
             return quote(value, safe="")
+        if secret.quote == "ini":
+            return value.replace("%", "%%")
         return json.dumps(value, ensure_ascii=False)[1:-1] if secret.quote == "json" else value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -141,6 +142,27 @@ def test_a_user_writes_as_themselves_and_in_their_account(stack: Stack) -> None:
     crossed = {**bound, "X-Source-Account-Id": "primary"}
     assert stack.call("GET", "/plugins/board/notes", headers=crossed).status_code == 403
     assert stack.call("GET", "/plugins/board/notes", headers={**token("ada"), "X-Source-Account-Id": "a b"}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ('{"body": "a\\u0000b"}', "cannot be stored"),
+        ('{"body": "x", "meta": {"deep": "\\u0000"}}', "cannot be stored"),
+        ('{"body": "x", "meta": {"deep": "\\ud83d"}}', "cannot be stored"),
+        ('{"body": "half an emoji: \\ud83d"}', "valid string|cannot be stored"),
+        ('{"unknown": "\\ud83d"}', "cannot be stored"),
+        ('{"body": 7}', "valid string"),
+        ("{", "JSON"),
+        (b'{"body": "\xff"}', "JSON|parsing the body"),
+    ],
+)
+def test_what_cannot_be_stored_is_the_callers_fault(stack: Stack, body: str | bytes, told: str) -> None:
+    headers = {**token("ada"), "Content-Type": "application/json"}
+    answer = stack.call("POST", "/plugins/board/notes", content=body, headers=headers)
+    assert answer.status_code in {400, 422}, answer.text
+    assert re.search(told, answer.text), answer.text
+    assert stack.call("POST", "/plugins/board/level", params={"number": 2**31}, headers=service()).status_code == 422
 
 
 def test_what_is_for_administrators(stack: Stack) -> None:

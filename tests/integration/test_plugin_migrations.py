@@ -154,8 +154,8 @@ def test_a_changed_one_is_refused(bench: Bench) -> None:
         ("view", "CREATE VIEW np_view_v AS SELECT 1", "np_view_v"),
         ("function", "CREATE FUNCTION lower(int) RETURNS int LANGUAGE sql AS 'SELECT 1'", "lower"),
         ("schema", "CREATE SCHEMA mine", "permission denied"),
-        ("role", "RESET ROLE; CREATE ROLE more SUPERUSER", "permission denied"),
-        ("session", "SET SESSION AUTHORIZATION postgres", "permission denied"),
+        ("role", "RESET ROLE; CREATE ROLE more SUPERUSER", 'cannot set parameter "role"'),
+        ("session", "SET SESSION AUTHORIZATION postgres", "cannot set parameter"),
         ("commit", "CREATE TABLE np_commit_x (x int); COMMIT; SELECT 1", "EXECUTE of transaction commands"),
         ("ledger", "DELETE FROM nself.migrations", "permission denied"),
         ("files", "COPY (SELECT 1) TO '/tmp/np_files'", "permission denied"),
@@ -163,6 +163,37 @@ def test_a_changed_one_is_refused(bench: Bench) -> None:
         ("shell", "SELECT 1;\n\\! touch /tmp/np_shell\n", "syntax error"),
         ("quote", "SET standard_conforming_strings = off; SELECT '\\'; \\! touch /tmp/np_quote'", ""),
         ("untrusted", "CREATE EXTENSION dblink", "permission denied"),
+        (
+            "operator",
+            "CREATE FUNCTION np_operator_f(varchar, varchar) RETURNS bool LANGUAGE sql AS 'SELECT true';"
+            "CREATE OPERATOR = (LEFTARG = varchar, RIGHTARG = varchar, FUNCTION = np_operator_f)",
+            "operator public.=(character varying,character varying)",
+        ),
+        (
+            "definer",
+            "CREATE FUNCTION np_definer_f() RETURNS void LANGUAGE plpgsql AS 'BEGIN SET ROLE postgres; END';"
+            "SELECT np_definer_f()",
+            "cannot set parameter",
+        ),
+        ("default", "CREATE TABLE np_default_listed (f text DEFAULT pg_read_file('/etc/passwd'))", "call of pg_read_file(text)"),
+        (
+            "afterwards",
+            "CREATE TABLE np_afterwards_listed (f xml);"
+            "ALTER TABLE np_afterwards_listed ALTER f SET DEFAULT query_to_xml('SELECT * FROM np_turn_a', true, true, '')",
+            "call of query_to_xml(",
+        ),
+        ("check", "CREATE TABLE np_check_listed (o oid CHECK (lo_export(o, '/tmp/np_files') = 1))", "call of lo_export("),
+        (
+            "viewing",
+            "CREATE VIEW np_viewing_listed AS SELECT * FROM ts_stat('SELECT t FROM np_turn_a')",
+            "call of ts_stat(text)",
+        ),
+        ("domain", "CREATE DOMAIN np_domain_d AS text DEFAULT set_config('role', 'postgres', false)", "call of set_config("),
+        (
+            "search",
+            "CREATE TEXT SEARCH CONFIGURATION english (COPY = pg_catalog.english)",
+            "text search configuration public.english",
+        ),
         ("neighbour", "ALTER TABLE np_turn_a ADD y int", "must be owner"),
     ],
 )
@@ -209,6 +240,40 @@ def test_deferred_work_has_no_more_rights_than_the_rest(bench: Bench) -> None:
         bench.apply()
     assert bench.sql("SELECT count(*) FROM pg_roles WHERE rolname = 'late'") == "0"
     assert bench.tables("np_late") == []
+
+
+@pytest.mark.parametrize("way", ["as it was made", "changed later", "made before nself saw to it"])
+def test_who_writes_its_tables_lends_it_no_rights(bench: Bench, way: str) -> None:
+    """GraphQL writes to them as superuser; what triggers, defaults and views run is the plugin's and runs as the plugin."""
+    name = "lend_" + way.split(maxsplit=1)[0]
+    code = "BEGIN {result} := current_user; EXECUTE 'ALTER ROLE np_{name} CREATEROLE'; {back}"
+    caught = "EXCEPTION WHEN insufficient_privilege THEN {back} END"
+    trigger, plain = (
+        (code + caught).format(name=name, result=result, back=back)
+        for result, back in (("NEW.by_trigger", "RETURN NEW;"), ("found_user", "RETURN found_user;"))
+    )
+    text = f"""
+        CREATE FUNCTION np_{name}_d() RETURNS text LANGUAGE plpgsql AS $$ DECLARE found_user text; {plain} $$;
+        CREATE FUNCTION np_{name}_t() RETURNS trigger LANGUAGE plpgsql AS $$ {trigger} $$;
+        CREATE TABLE np_{name}_a (id int, by_trigger text, by_default text DEFAULT np_{name}_d());
+        CREATE TRIGGER t BEFORE INSERT ON np_{name}_a FOR EACH ROW EXECUTE FUNCTION np_{name}_t();
+        CREATE VIEW np_{name}_v AS SELECT np_{name}_d() AS by_view;
+    """
+    bench.plugin(name.replace("_", "-"), {"001.sql": text}, tables=[f"np_{name}_a", f"np_{name}_v"])
+    bench.apply()
+    back = "; ".join(f"ALTER FUNCTION np_{name}_{one}() SECURITY INVOKER" for one in "dt")
+    if way == "changed later":
+        bench.sql(f"SET ROLE np_{name}; {back}")
+    if way == "made before nself saw to it":
+        bench.sql(f"SET event_triggers = off; {back}; SET event_triggers = on")
+        bench.apply()
+    bench.sql(f"INSERT INTO np_{name}_a (id) VALUES (1)")
+    users = bench.sql(f"SELECT by_trigger, by_default, by_view FROM np_{name}_a, np_{name}_v")
+    assert users.split("|") == [f"np_{name}"] * 3
+    assert bench.sql(f"SELECT rolcreaterole FROM pg_roles WHERE rolname = 'np_{name}'") == "f"
+    assert bench.sql(f"SELECT has_function_privilege('np_shop', 'np_{name}_d()', 'EXECUTE')") == "f", "nor to another plugin"
+    asked = f"SELECT prosecdef, proconfig FROM pg_proc WHERE proname = 'np_{name}_t'"
+    assert bench.sql(asked) == 't|{"search_path=public, pg_temp"}', "whoever fires it cannot put tables of theirs in its way"
 
 
 def test_tables_of_others_are_read_as_the_manifest_asks_and_no_longer(bench: Bench) -> None:
@@ -294,6 +359,7 @@ def test_on_the_command_line(bench: Bench) -> None:
     assert [(one["id"], one["state"], one["reversible"]) for one in listed] == [("001_a", "applied", True)]
     refused = nself("plugin", "migrate", "down", "line", check=False)
     assert refused.returncode == 1
+    assert "Undo the latest schema change of line?" in refused.stdout + refused.stderr
     assert bench.tables("np_line") == ["np_line_a"]
     assert "undid line: 001_a" in nself("plugin", "migrate", "down", "line", "--yes").stdout
     assert bench.tables("np_line") == []

@@ -89,7 +89,7 @@ async def test_a_raise_retries_with_growing_delay_then_it_is_dead(pool: asyncpg.
 
     async def run(claimed: Claimed) -> None:
         attempts.append(claimed.attempt)
-        raise RuntimeError("no luck\0 today")
+        raise RuntimeError("no luck\0 today \udcff")
 
     tasks = {("p", "work"): Task(run=run, retries=2, backoff=lambda attempt: attempt / 10)}
     number = await Queue(pool).enqueue("p", "work", {})
@@ -97,7 +97,7 @@ async def test_a_raise_retries_with_growing_delay_then_it_is_dead(pool: asyncpg.
         await until(in_state(pool, number, "dead"))
     row = await state(pool, number)
     assert attempts == [1, 2, 3]
-    assert row["error"] == "RuntimeError: no luck today"
+    assert row["error"] == "RuntimeError: no luck today ?"
     assert [r.id for r in await Records(pool).newest(state="dead")] == [int(number)]
     delays = [growing(n) for n in (1, 2, 3, 9, 99)]
     assert delays == sorted(delays)

@@ -210,7 +210,13 @@ async def test_the_address_that_was_judged_is_the_one_connected_to(receiver: Rec
 def test_what_counts_as_public() -> None:
     assert public_address("93.184.216.34")
     assert public_address("2606:2800:220:1::1")
-    assert not public_address("::ffff:10.0.0.1")
+    assert public_address("64:ff9b::5db8:d822"), "NAT64 of a public IPv4 address"
+    assert public_address("2002:5db8:d822::1"), "6to4 of one"
+    for inner in (
+        "::ffff:10.0.0.1", "::127.0.0.1", "::ffff:0:127.0.0.1", "64:ff9b::7f00:1", "64:ff9b:1::7f00:1", "2002:7f00:1::", "::1",
+        "::", "fec0::1", "fe80::1%eth0", "fd00::1", "ff02::1", "5f00::1", "0.0.0.0", "100.64.0.1", "169.254.169.254", "224.0.0.1",
+    ):  # fmt: skip
+        assert not public_address(inner), inner
 
 
 UNUSABLE: tuple[tuple[dict[str, Any], str], ...] = (

@@ -76,7 +76,7 @@ def test_from_a_new_key_to_another_home(tmp_path: Path) -> None:
     public = (alice.place / ".nself" / "keys" / "alice.pub").read_text().strip()
     registry, tree = str(tmp_path / "registry"), tmp_path / "public"
     alice("registry", "init", "--name", "acme", "--dir", registry)
-    alice("registry", "add", str(source.plugin("notes")), "--dir", registry)
+    assert "no --report" in alice("registry", "add", str(source.plugin("notes")), "--dir", registry)
     alice("registry", "publish", str(tree), "--dir", registry)
     assert "1 releases" in alice("registry", "verify", str(tree))
 
@@ -97,6 +97,9 @@ def test_from_a_new_key_to_another_home(tmp_path: Path) -> None:
         assert "not the one that was signed" in told
         assert json.loads(bob("plugin", "status", "notes", "--json"))["version"] == "1.0.0"
         wheel.write_bytes(data)
+        bob("plugin", "pin", "notes")
+        assert bob("plugin", "update", "--yes") == "nothing to update\n", "a newer one is there, and left out"
+        bob("plugin", "pin", "notes", "--off")
         bob("plugin", "update", "notes", "--yes")
         assert json.loads(bob("plugin", "status", "notes", "--json"))["version"] == "1.1.0"
 

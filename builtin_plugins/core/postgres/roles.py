@@ -64,6 +64,52 @@ DROP EVENT TRIGGER IF EXISTS nself_table_made;
 CREATE EVENT TRIGGER nself_table_made ON ddl_command_end
     WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'CREATE VIEW', 'CREATE MATERIALIZED VIEW')
     EXECUTE FUNCTION nself.table_made();
+-- Others run a plugin's functions too, by its triggers, defaults and views: they run as the plugin, and never with the rights of
+-- who reads or writes its tables (GraphQL and a restore do so as superuser).
+CREATE OR REPLACE FUNCTION nself.confine(routines oid[]) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $nself$
+DECLARE
+    one record;
+BEGIN
+    FOR one IN SELECT f.oid::regprocedure AS routine, f.prosecdef FROM pg_proc f JOIN pg_roles r ON r.oid = f.proowner
+               JOIN nself.plugins p ON p.role = r.rolname
+               WHERE f.oid = ANY (routines) AND f.prokind <> 'a'
+                 AND NOT (f.prosecdef AND coalesce(array_to_string(f.proconfig, ' '), '') LIKE '%search_path=%') LOOP
+        IF NOT one.prosecdef THEN
+            EXECUTE format('REVOKE ALL ON ROUTINE %s FROM PUBLIC', one.routine);
+        END IF;
+        EXECUTE format('ALTER ROUTINE %s SECURITY DEFINER SET search_path = public, pg_temp', one.routine);
+    END LOOP;
+END $nself$;
+-- In an expression that is stored with a table, a view or a domain, whoever comes by runs PostgreSQL's own functions with their
+-- own rights: those that the plugin may not call itself, and those that act on other tables, have no place there.
+CREATE OR REPLACE FUNCTION nself.lent(wanted text) RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $nself$
+    WITH mine AS (SELECT c.oid FROM pg_class c WHERE c.relowner = wanted::regrole),
+    stored AS (
+        SELECT adbin::text AS tree FROM pg_attrdef JOIN mine ON adrelid = mine.oid
+        UNION ALL SELECT conbin::text FROM pg_constraint LEFT JOIN pg_type t ON t.oid = contypid
+                  WHERE conrelid IN (SELECT oid FROM mine) OR t.typowner = wanted::regrole
+        UNION ALL SELECT typdefaultbin::text FROM pg_type WHERE typowner = wanted::regrole
+        UNION ALL SELECT ev_qual::text || ev_action::text FROM pg_rewrite JOIN mine ON ev_class = mine.oid
+        UNION ALL SELECT concat(polqual::text, polwithcheck::text) FROM pg_policy JOIN mine ON polrelid = mine.oid
+        UNION ALL SELECT tgqual::text FROM pg_trigger JOIN mine ON tgrelid = mine.oid)
+    SELECT min(f.oid::regprocedure::text)
+    FROM stored, regexp_matches(tree, ':\\w*funcid (\\d+)', 'g') called JOIN pg_proc f ON f.oid = called[1]::oid
+    WHERE NOT has_function_privilege(wanted, f.oid, 'EXECUTE')
+       OR f.proname ~ '_to_xml|^(ts_stat|ts_rewrite|set_config|setval|lo_\\w+|crosstab\\w*|connectby|xpath_table|dblink\\w*)$'
+$nself$;
+CREATE OR REPLACE FUNCTION nself.confined() RETURNS event_trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $nself$
+BEGIN
+    PERFORM nself.confine(array_agg(objid)) FROM pg_event_trigger_ddl_commands() WHERE classid = 'pg_proc'::regclass;
+    IF EXISTS (SELECT FROM nself.plugins WHERE role = session_user) AND nself.lent(session_user) IS NOT NULL THEN
+        RAISE EXCEPTION 'it stores a call of %, which others would run with their own rights', nself.lent(session_user)
+        USING HINT = 'call it in a function of its own, which runs as the plugin';
+    END IF;
+END $nself$;
+DROP EVENT TRIGGER IF EXISTS nself_confined;
+CREATE EVENT TRIGGER nself_confined ON ddl_command_end EXECUTE FUNCTION nself.confined();
 CREATE OR REPLACE FUNCTION nself.stray(wanted text) RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $nself$
     WITH mine AS (SELECT p.tables, p.role, r.oid FROM nself.plugins p JOIN pg_roles r ON r.rolname = p.role
@@ -84,7 +130,14 @@ AS $nself$
           AND NOT EXISTS (SELECT FROM pg_range x WHERE x.rngmultitypid = t.oid)
         UNION ALL
         SELECT 'schema ' || n.nspname FROM pg_namespace n JOIN mine ON n.nspowner = mine.oid
-        WHERE NOT starts_with(n.nspname, 'pg_'))
+        WHERE NOT starts_with(n.nspname, 'pg_')
+        UNION ALL
+        -- what has no name of the plugin's own and would be found in place of PostgreSQL's: operators, text search, collations …
+        SELECT pg_describe_object(d.classid, d.objid, 0) FROM pg_shdepend d JOIN mine ON d.refobjid = mine.oid
+        WHERE d.refclassid = 'pg_authid'::regclass AND d.deptype = 'o'
+          AND d.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+          AND d.classid <> ALL (ARRAY['pg_class', 'pg_proc', 'pg_type', 'pg_namespace', 'pg_statistic_ext',
+                                      'pg_default_acl']::regclass[]))
     SELECT min(name) FROM found
 $nself$;
 CREATE OR REPLACE FUNCTION nself.record(id text, checksum text, down text) RETURNS void
@@ -105,8 +158,8 @@ BEGIN
     DELETE FROM nself.migrations m USING nself.plugins p
     WHERE p.role = session_user AND m.plugin = p.plugin AND m.id = forget.id;
 END $nself$;
-REVOKE ALL ON FUNCTION nself.record(text, text, text), nself.forget(text), nself.stray(text), nself.grant_foreign(regclass)
-    FROM PUBLIC;
+REVOKE ALL ON FUNCTION nself.record(text, text, text), nself.forget(text), nself.stray(text), nself.grant_foreign(regclass),
+    nself.confine(oid[]), nself.lent(text) FROM PUBLIC;
 """
 
 _RECONCILE = """\
@@ -135,6 +188,7 @@ BEGIN
             ON CONFLICT (plugin) DO UPDATE SET tables = excluded.tables, password = excluded.password,
                 reads = excluded.reads, writes = excluded.writes;
     END LOOP;
+    PERFORM nself.confine(array_agg(oid)) FROM pg_proc;  -- those made before this was done when they are made
     -- who takes part no longer keeps its tables and may not log in
     FOR item IN SELECT role FROM nself.plugins p JOIN pg_roles r ON r.rolname = p.role AND r.rolcanlogin
                 WHERE NOT EXISTS (SELECT FROM pg_temp.wanted w WHERE w.plugin = p.plugin) LOOP

@@ -16,6 +16,7 @@ from .bridge import Bridge, across
 from .context import Context
 from .gate import refuse
 from .lifespan import Lifespan
+from .unstorable import refuse_unstorable
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -164,6 +165,7 @@ class HostedPlugin:
         arguments = {"project": self._project, "host": self.context}
         if "contribute_routes" in self.plugin.hooks:
             self._app = self._loader.hook(self.plugin, "contribute_routes")(**arguments)
+            refuse_unstorable(self._app)
         if "contribute_jobs" in self.plugin.hooks:
             found = list(self._loader.hook(self.plugin, "contribute_jobs")(**arguments) or ())
             if wrong := [job for job in found if not isinstance(job, Job)]:

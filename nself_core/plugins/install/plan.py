@@ -15,9 +15,10 @@ from nself_core.plugins import index
 from nself_core.plugins.install.catalogue import Catalogue
 from nself_core.plugins.install.resolve import Need, resolve
 from nself_core.plugins.install.store import Installed, Store
-from nself_core.plugins.lock import Lock
+from nself_core.plugins.lock import Lock, Pin
 from nself_core.plugins.manifest import MANIFEST, OUR_PREFIX, read
 from nself_core.plugins.model import Found, Source
+from nself_core.plugins.permissions import asked
 from nself_core.plugins.publishers import OURS
 from nself_core.plugins.sources import local
 from nself_core.plugins.sources.model import Release
@@ -63,8 +64,8 @@ class Plan:
 
 def widened(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, list[str]]:
     """The permissions of one manifest that another did not have."""
-    had, asks = old.get("permissions", {}), new.get("permissions", {})
-    more = {kind: [str(one) for one in what if one not in had.get(kind, ())] for kind, what in asks.items()}
+    had = asked(old)
+    more = {kind: [one for one in what if one not in had.get(kind, ())] for kind, what in asked(new).items()}
     return {kind: what for kind, what in more.items() if what}
 
 
@@ -118,9 +119,27 @@ def from_lock(catalogue: Catalogue, lock: Lock, here: Here) -> Plan:
     needs = [Need(name, SpecifierSet(f"=={pin.version}"), pin.publisher) for name, pin in wanted.items()]
     hashes = {name: pin.hash for name, pin in wanted.items() if pin.hash}
     differ = {name for name, digest in hashes.items() if name in here.present and hash_here(here.present[name]) != digest}
-    plan = _settle(catalogue, needs, here, renew=set(), afresh=differ)
+    try:
+        plan = _settle(catalogue, needs, here, renew=set(), afresh=differ)
+    except UserError as error:
+        if error.code != "plugin-unknown":
+            raise
+        lacking = next((name for name in wanted if name not in here.present and not catalogue.releases(name)), None)
+        raise error if lacking is None else _lacking(lacking, wanted[lacking]) from None
     plan.hashes = hashes
     return plan
+
+
+def _lacking(name: str, pin: Pin) -> UserError:
+    ways = {
+        "wheel": ("a wheel", f"nself plugin install FILE.whl, with that of {name} {pin.version}"),
+        "pypi": ("the package index", f"nself plugin install pypi:nself-plugin-{name}=={pin.version}"),
+    }
+    other = (f"the registry {pin.registry}", f"nself registry connect {pin.registry} URL --root FILE, as its operator gives them")
+    whence, remedy = ways.get(pin.registry, other)
+    return UserError(
+        f"plugins.lock has {name} {pin.version} from {whence}, and no registry here has it", remedy=remedy, code="plugin-unknown"
+    )
 
 
 def back_to(release: Release, present: Mapping[str, Release], others: Mapping[str, Release]) -> Plan:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from packaging.specifiers import SpecifierSet
@@ -139,6 +140,8 @@ class _Provider(AbstractProvider[Need, Release, str]):
         if not there:
             near = get_close_matches(name, self._installed, n=1)
             remedy = f"did you mean {near[0]}?" if near else "nself plugin search WORD looks through the catalogue"
+            if Path(name).is_dir() and not causes[0][0].wanted_by:
+                remedy = f"for the folder of that name here: nself plugin install ./{name}"
             by = f", which {causes[0][0].wanted_by} needs" if causes[0][0].wanted_by else ""
             return UserError(f"there is no plugin {name!r} in any registry{by}", remedy=remedy, code="plugin-unknown")
         reasons = list(dict.fromkeys(filter(None, (why_not(one, [need for need, _ in causes]) for one in there))))

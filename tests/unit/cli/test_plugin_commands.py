@@ -159,6 +159,38 @@ def test_the_schema_is_json_schema(nself: Nself) -> None:
     assert {"name", "version", "summary"} <= set(document["required"])
 
 
+def test_a_new_plugin_is_installed_by_the_words_that_are_proposed(nself: Nself, site: Path) -> None:
+    proposed = nself("plugin", "new", "acme-hello", "--publisher", "acme").stderr
+    assert "nself plugin install ./acme-hello" in proposed
+    done = nself("plugin", "install", "acme-hello", "--yes", check=False)
+    assert done.returncode == 1
+    assert "nself plugin install ./acme-hello" in done.stderr, "a bare name is for the registries"
+    nself("plugin", "keygen", "acme")
+    proposed = nself("plugin", "sign", "acme-hello").stderr
+    assert "pip wheel --no-deps ./acme-hello" in proposed, "pip takes a bare name for a package of the index, whoever's it is"
+    assert "acme/acme-hello 0.1.0 (development) is installed" in nself("plugin", "install", "./acme-hello", "--yes").stdout
+
+
+@pytest.mark.parametrize("wrong", [5, "x", [7], [{"security": {"cap_add": 1, "cap_drop": 2}}], {"name": "x"}])
+def test_a_linked_manifest_that_went_wrong_is_shown_all_the_same(nself: Nself, site: Path, wrong: object) -> None:
+    nself("plugin", "new", "acme-infra", "--kind", "infra")
+    nself("plugin", "install", "./acme-infra", "--yes")
+    place = nself.folder / "acme-infra" / "nself_plugin_acme_infra" / "plugin.json"
+    place.write_text(json.dumps({**json.loads(place.read_text()), "services": wrong}))
+    assert "acme-infra" in nself("plugin", "status", "acme-infra").stdout
+
+
+def test_a_search_tells_what_is_installed(nself: Nself, site: Path) -> None:
+    before = {one["name"]: one["installed"] for one in json.loads(nself("plugin", "search", "--json").stdout)}
+    assert len(before) >= 8
+    assert not any(before.values())
+    nself("plugin", "install", "cron", "--yes")
+    after = {one["name"]: one["installed"] for one in json.loads(nself("plugin", "search", "--json").stdout)}
+    assert after == before | {"cron": True}
+    (version,) = json.loads(nself("plugin", "info", "cron", "--json").stdout)["versions"]
+    assert version["installed"] is True
+
+
 def test_an_unknown_plugin_is_told_with_the_nearest(nself: Nself, site: Path) -> None:
     install(site, "weather", ["now"])
     done = nself("plugin", "status", "whether", check=False)

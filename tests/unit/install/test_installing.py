@@ -148,6 +148,45 @@ def test_permissions_declined_change_nothing(room: Room) -> None:
     assert room.state() == before
 
 
+def test_what_its_services_take_is_shown_and_asked_for_too(room: Room) -> None:
+    """A manifest alone, without code, can have the machine's files mounted and others' secrets handed over."""
+    role = {"kind": "secret", "name": "NSELF_MASTER_SECRET", "derive": "database role np_hello"}
+    service = {
+        "name": "hello",
+        "image": {"ref": "example.org/hello:1"},
+        "env": {
+            "OWN": {"kind": "secret", "name": "HELLO_KEY"},
+            "URL": {"kind": "join", "parts": ["x://", role, "@", {"kind": "get", "capability": "sql", "attribute": "host"}]},
+            "OTHER": {"kind": "join", "parts": ["x", {"kind": "secret", "name": "POSTGRES_PASSWORD"}]},
+        },
+        "mounts": [
+            {"kind": "bind", "source": "/etc", "target": "/host", "read_only": True, "reason": "to look"},
+            {"kind": "bind", "source": ".", "target": "/project"},
+            {"kind": "volume", "source": "hello_data", "target": "/data"},
+        ],
+        "security": {"cap_add": ["NET_ADMIN"], "no_new_privileges": False},
+    }
+    setting = {"name": "HELLO_KEY", "secret": True, "help": "Its own."}
+    taken = {
+        "the stack's": ["sql.host"],
+        "secrets": ["POSTGRES_PASSWORD"],
+        "folders of this machine": ["/etc", ".:write"],
+        "privileges": ["NET_ADMIN", "those that the image takes"],
+    }
+    room.offer("hello", settings=[setting], services=[service])
+    before, talk = room.state(), Silent(yes=False)
+    with pytest.raises(UserError, match="nothing was installed"):
+        room.install("hello", talk=talk)
+    assert talk.plans[0].steps[0].permissions == taken
+    assert room.state() == before
+    room.install("hello")
+    wider = {**service, "native": {"command": [{"kind": "program", "name": "sh"}, "-c", "true"], "programs": [{"name": "sh"}]}}
+    room.offer("hello", "1.1.0", settings=[setting], services=[wider])
+    with pytest.raises(UserError, match="nothing was installed"):
+        room.install("hello", talk=talk, renew=True)
+    assert talk.plans[1].steps[0].permissions == {"this machine": ["as a process of yours where there are no containers"]}
+
+
 def test_an_update_asks_for_what_is_wider_alone(room: Room) -> None:
     room.offer("hello", permissions={"network": ["a.example.com"]})
     room.install("hello")
@@ -176,6 +215,25 @@ def test_the_lock_gives_another_home_the_same_files(room: Room, tmp_path: Path) 
     (room.project / "plugins.lock").write_text(json.dumps(lock))
     with pytest.raises(UserError, match=r"not those that plugins.lock was written for"):
         third.install()
+
+
+@pytest.mark.parametrize(
+    ("registry", "told", "remedy"),
+    [
+        ("theirs", "from the registry theirs", "nself registry connect theirs URL"),
+        ("wheel", "from a wheel", "FILE.whl, with that of hello 1.0.0"),
+        ("pypi", "from the package index", "pypi:nself-plugin-hello==1.0.0"),
+    ],
+)
+def test_what_the_lock_has_and_no_registry_here_is_told_with_where_it_came_from(
+    room: Room, registry: str, told: str, remedy: str
+) -> None:
+    pin = {"enabled": True, "hash": "", "publisher": "acme", "registry": registry, "version": "1.0.0"}
+    (room.project / "plugins.lock").write_text(json.dumps({"format": 1, "plugins": {"hello": pin}}))
+    with pytest.raises(UserError, match=told) as refused:
+        room.install()
+    assert remedy in refused.value.remedy
+    assert room.versions() == {}
 
 
 def test_back_to_the_version_before(room: Room) -> None:

@@ -176,6 +176,21 @@ def test_data_alone_contributes_services_and_migrations(site: Site, make_project
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("{", "Invalid JSON"), ('{"np_data_a": {}}', "valid array"), ('[{"table": "np_data_a"}]', r"0.name: Field required")],
+)
+def test_a_list_of_tables_that_is_none_is_named_by_its_file(site: Site, make_project: Any, text: str, told: str) -> None:
+    folder = site.add("data")
+    (folder / "schema").mkdir()
+    (folder / "schema" / "001_initial.sql").write_text("SELECT 1")
+    (folder / "schema" / "graphql.json").write_text(text)
+    manager = site.allow("data")
+    with pytest.raises(UserError, match=told) as caught:
+        manager.migrate_schema(make_project)
+    assert caught.value.where == str(folder / "schema" / "graphql.json")
+
+
 def test_a_service_that_is_none_is_an_error_with_the_plugins_name(site: Site, make_project: Any, tmp_path: Path) -> None:
     site.add("data", services=[{"name": "data", "immage": "x"}])
     with pytest.raises(UserError, match="manifest of plugin data is not valid") as caught:

@@ -147,6 +147,7 @@ def test_a_signed_plugin_is_copied_without_its_signature_which_lists_the_others(
         {"permissions": {"filesystem": ["project:.nself"]}},
         {"permissions": {"filesystem": ["project:a/.env"]}},
         {"permissions": {"filesystem": ["/etc"]}},
+        {"services": [{"name": "b", "image": {"ref": "b:1"}, "mounts": [{"kind": "bind", "source": "/", "target": "/host"}]}]},
     ],
 )
 def test_a_manifest_asks_for_nothing_that_nobody_may_have(wrong: dict[str, object]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from nself_core import paths
+from nself_core.cli.commands.plugin.common import as_folder
 from nself_core.cli.options import json_option
 from nself_core.cli.output import next_step, print_json, say
 
@@ -63,7 +64,9 @@ def sign(folder: Path, shared: bool, as_json: bool) -> None:
         print_json({"folder": str(package), "publisher": publisher, "key": key.id, "scheme": key.scheme, "files": count})
         return
     say(f"{publisher}/{manifest['name']} {manifest['version']}: {count} files signed with the key {key.id}")
-    next_step(f"pip wheel --no-deps {folder}, then nself plugin install ./…whl")
+    next_step(
+        f"pip wheel --no-deps {as_folder(folder)}, then nself plugin install ./…whl; or nself registry add {as_folder(folder)}"
+    )
 
 
 @click.command(epilog="\b\nExamples:\n  nself plugin schema > plugin.schema.json")

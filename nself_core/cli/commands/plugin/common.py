@@ -81,13 +81,13 @@ def document(entry: PluginEntry) -> dict[str, Any]:
     }
 
 
-def offer(release: Release) -> dict[str, Any]:
-    """A plugin that could be installed, as JSON."""
+def offer(release: Release, *, installed: bool = False) -> dict[str, Any]:
+    """A plugin of the catalogue, as JSON."""
     return {
         "name": release.name,
         "publisher": release.publisher,
         "version": release.version,
-        "installed": False,
+        "installed": installed,
         "summary": release.summary,
         "registry": release.registry,
         "tier": release.tier,
@@ -101,3 +101,8 @@ def offer(release: Release) -> dict[str, Any]:
 def permissions(asked: Mapping[str, Any]) -> str:
     """What a manifest asks for, in one line."""
     return "; ".join(f"{kind}: {', '.join(map(str, what))}" for kind, what in asked.items() if what) or "none asked for"
+
+
+def as_folder(path: Path) -> str:
+    """A folder as other commands take it for one: a bare name would be looked for in registries and package indexes."""
+    return str(path) if path.is_absolute() or path.parts[:1] in {(".",), ("..",)} else f"./{path}"

@@ -73,7 +73,7 @@ def update(names: tuple[str, ...], yes: bool, as_json: bool) -> None:
         if as_json:
             print_json({"done": [], "kept": [], "enabled": []})
         else:
-            say("every installed plugin is the newest there is")
+            say("nothing to update" if chosen.left_out else "every installed plugin is the newest there is")
         return
     with Terminal(yes=yes).talking() as talk:
         outcome = carry_out(home, root, chosen.requests, talk, renew=True, catalogue=chosen.catalogue)
@@ -96,6 +96,8 @@ def rollback(name: str, version: str | None, yes: bool, as_json: bool) -> None:
 
 
 def _tell(outcome: Outcome, root: Path | None, as_json: bool) -> None:
+    from nself_core.plugins.permissions import asked
+
     for reason in outcome.away.values():
         tell(f"not asked: {reason}")
     if as_json:
@@ -105,8 +107,8 @@ def _tell(outcome: Outcome, root: Path | None, as_json: bool) -> None:
         release = one.step.release
         signed = f" ({one.verdict.state})"
         say(f"{release.full_name} {release.version}{signed} is installed")
-        if release.manifest.get("permissions"):
-            say(f"  may reach {permissions(release.manifest['permissions'])}")
+        if wanted := asked(release.manifest):
+            say(f"  may reach {permissions(wanted)}")
     for kept in outcome.kept if not outcome.done else ():
         say(f"{kept.full_name} {kept.version} is here already")
     if outcome.enabled:
@@ -119,6 +121,8 @@ def _tell(outcome: Outcome, root: Path | None, as_json: bool) -> None:
 
 
 def _document(outcome: Outcome) -> dict[str, Any]:
+    from nself_core.plugins.permissions import asked
+
     return {
         "done": [
             {
@@ -130,7 +134,7 @@ def _document(outcome: Outcome) -> dict[str, Any]:
                 "state": str(one.verdict.state),
                 "hash": one.hash,
                 "asked": one.step.asked,
-                "permissions": dict(one.step.release.manifest.get("permissions", {})),
+                "permissions": asked(one.step.release.manifest),
             }
             for one in outcome.done
         ],

@@ -56,7 +56,8 @@ def search(words: tuple[str, ...], tier: str | None, bundle: str | None, as_json
     """Look through the catalogue: every word must stand in a plugin's name, publisher, summary or bundles."""
     found = [one for one in _offered(set(), tier, bundle) if all(word.lower() in _text(one) for word in words)]
     if as_json:
-        print_json([offer(one) for one in found])
+        here = {(entry.manifest.get("publisher", ""), entry.name) for entry in manager().known()}
+        print_json([offer(one, installed=(one.publisher, one.name) in here) for one in found])
         return
     if not found:
         say("no plugin of the catalogue fits")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from nself_core.cli.commands.plugin.common import as_folder
 from nself_core.cli.options import json_option
 from nself_core.cli.output import next_step, print_json, say, style, tell
 
@@ -42,7 +43,7 @@ def new(name: str, kind: str, publisher: str, summary: str, into: Path | None, a
         return
     for file in files:
         say(f"  {folder / file}")
-    next_step(f"cd {folder} && pytest; in a project: nself plugin install {folder}")
+    next_step(f"cd {folder} && pytest; in a project: nself plugin install {as_folder(folder)}")
 
 
 @click.command(

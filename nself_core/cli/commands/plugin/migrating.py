@@ -96,9 +96,7 @@ def down(name: str, down_to: str | None, everything: bool, env: str | None, yes:
     if down_to and everything:
         raise UserError("--to and --all exclude each other", exit_code=2, code="usage")
     plain = short(name)
-    what = (
-        f"every schema change of {plain}" if everything else f"{plain} down to {down_to}" if down_to else f"the latest of {plain}"
-    )
+    what = "every schema change" if everything else f"what came after {down_to}" if down_to else "the latest schema change"
     if not confirm(f"Undo {what} of {plain}? Data in what it removes is lost.", yes=yes):
         raise UserError("nothing was undone", remedy="pass --yes to agree without being asked", code="declined")
     undone = _migrator(env).undo(plain, down_to="" if everything else down_to)

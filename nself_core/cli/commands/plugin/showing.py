@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 def status(name: str | None, as_json: bool) -> None:
     """Show one plugin, or all that want attention: left out, changed, not signed, allowed by you alone."""
     from nself_core.plugins.choice import known_entry
+    from nself_core.plugins.permissions import asked
 
     opened = manager()
     if name is None:
@@ -57,7 +58,7 @@ def status(name: str | None, as_json: bool) -> None:
         ("commands", ", ".join(one["name"] for one in entry.manifest.get("commands", ())) or "-"),
         ("depends on", ", ".join(entry.manifest.get("depends_on", ())) or "-"),
         ("settings", str(len(entry.manifest.get("settings", ())))),
-        ("permissions", permissions(entry.manifest.get("permissions", {}))),
+        ("permissions", permissions(asked(entry.manifest))),
     ]
     for label, value in rows:
         say(f"{label:<12}{value}")
@@ -142,6 +143,7 @@ def info(name: str, as_json: bool) -> None:
     from nself_core.plugins.install.catalogue import Catalogue
     from nself_core.plugins.install.plan import installed
     from nself_core.plugins.install.store import Store
+    from nself_core.plugins.permissions import asked
 
     publisher, _, plain = name.rpartition("/")
     here = installed(paths.home(), Store(paths.home())).get(plain)
@@ -156,7 +158,7 @@ def info(name: str, as_json: bool) -> None:
         raise UserError(f"there is no plugin {name!r}{where}", remedy="nself plugin search WORD", code="plugin-unknown")
     ways = ways_to(best.bundles) if best.tier == "pro" else []
     if as_json:
-        versions = [offer(one) for one in found]
+        versions = [offer(one, installed=here is not None and here.version == one.version) for one in found]
         print_json({**offer(best), "installed": here.version if here else None, "manifest": dict(best.manifest),
                     "versions": versions, "licence": ways})  # fmt: skip
         return
@@ -172,7 +174,7 @@ def info(name: str, as_json: bool) -> None:
         ("level", str(best.level or "not computed")),
         ("depends on", ", ".join(manifest.get("depends_on", ())) or "-"),
         ("tables", ", ".join(manifest.get("tables", ())) or "-"),
-        ("permissions", permissions(manifest.get("permissions", {}))),
+        ("permissions", permissions(asked(manifest))),
         ("homepage", manifest.get("homepage") or "-"),
     ]
     for label, value in rows:

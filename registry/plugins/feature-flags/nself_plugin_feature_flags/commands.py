@@ -222,3 +222,67 @@ def remove(context: CommandContext, key: str, yes: bool, account: str, env: str 
     with plugin_client(context, _PLUGIN, env, account=account) as client:
         client.delete(f"flags/{key}")
     say(f"{key} is deleted")
+
+
+@flags.command()
+@account_option
+@env_option
+@json_option
+@click.pass_obj
+def segments(context: CommandContext, account: str, env: str | None, as_json: bool) -> None:
+    """List segments: the groups of users that rules name.
+
+    \b
+    Examples:
+      nself feature-flags segments --json
+    """
+    with plugin_client(context, _PLUGIN, env, account=account) as client:
+        found = client.get("segments")
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        ("key", "included", "excluded", "conditions", "description"),
+        [(s["key"], len(s["included"]), len(s["excluded"]), len(s["conditions"]), s["description"]) for s in found],
+    )
+
+
+@flags.command("set-segment")
+@click.argument("key")
+@click.argument("segment")
+@account_option
+@env_option
+@json_option
+@click.pass_obj
+def set_segment(context: CommandContext, key: str, segment: str, account: str, env: str | None, as_json: bool) -> None:
+    """Make or replace a segment. SEGMENT is JSON, or @file.
+
+    \b
+    Examples:
+      nself feature-flags set-segment testers '{"included": ["user-1", "user-2"]}'
+    """
+    with plugin_client(context, _PLUGIN, env, account=account) as client:
+        made = client.put(f"segments/{key}", _wanted(read_json(segment, "the segment")))
+    if as_json:
+        print_json(made)
+    else:
+        say(f"segment {key} is kept")
+
+
+@flags.command("remove-segment")
+@click.argument("key")
+@yes_option
+@account_option
+@env_option
+@click.pass_obj
+def remove_segment(context: CommandContext, key: str, yes: bool, account: str, env: str | None) -> None:
+    """Delete a segment that no flag uses.
+
+    \b
+    Examples:
+      nself feature-flags remove-segment testers --yes
+    """
+    require_yes(f"Delete the segment {key}?", yes=yes)
+    with plugin_client(context, _PLUGIN, env, account=account) as client:
+        client.delete(f"segments/{key}")
+    say(f"segment {key} is deleted")

@@ -129,5 +129,11 @@ def test_commands(nself_stack: PluginStack, tmp_path: Path) -> None:
     assert (kept["enabled"], kept["description"]) == (True, "By hand")
     assert nself_stack.json("feature-flags", "history", "--key", "shell")[0]["action"] == "changed"
     assert "deleted" in nself_stack.cli("feature-flags", "remove", "shell", "--yes").stdout
+    nself_stack.cli("feature-flags", "set-segment", "testers", '{"included": ["u1", "u2"], "description": "By hand"}')
+    kept = next(one for one in nself_stack.json("feature-flags", "segments") if one["key"] == "testers")
+    assert (kept["included"], kept["description"]) == (["u1", "u2"], "By hand")
+    wrong = nself_stack.cli("feature-flags", "set-segment", "testers", '{"colour": 1}', check=False)
+    assert (wrong.returncode, "colour" in wrong.stderr) == (1, True), wrong.stderr
+    assert "deleted" in nself_stack.cli("feature-flags", "remove-segment", "testers", "--yes").stdout
     bad = nself_stack.cli("feature-flags", "set", "shell", "--file", str(tmp_path / "none"), check=False)
     assert bad.returncode == 2

@@ -223,6 +223,76 @@ def push(context: CommandContext, queue: str, url: str, account: str, env: str |
     say(f"{queue} is pushed to {url}" if url else f"{queue} waits for workers")
 
 
+@jobs.command()
+@account_option
+@env_option
+@json_option
+@click.pass_obj
+def schedules(context: CommandContext, account: str, env: str | None, as_json: bool) -> None:
+    """List recurring jobs with their next time.
+
+    \b
+    Examples:
+      nself jobs schedules --json
+    """
+    with plugin_client(context, "jobs", env, account=account) as client:
+        found = client.get("schedules")
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        ("name", "schedule", "queue", "type", "next"),
+        [(s["name"], s["schedule"], s["queue"], s["type"], s["next_run_at"][:19]) for s in found],
+    )
+
+
+@jobs.command()
+@click.argument("name")
+@click.argument("when")
+@click.argument("queue")
+@click.argument("payload", default="{}")
+@click.option("--type", "type_", default="", help="What kind of job it is, for workers that take only some.")
+@click.option("--priority", type=click.IntRange(-1000, 1000), default=0, show_default=True, help="Higher goes first.")
+@account_option
+@env_option
+@json_option
+@click.pass_obj
+def schedule(
+    context: CommandContext, name: str, when: str, queue: str, payload: str, type_: str, priority: int, account: str,
+    env: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Make or change a recurring job. WHEN is five cron fields in quotes, in UTC; PAYLOAD is JSON, or @file.
+
+    \b
+    Examples:
+      nself jobs schedule tidy "0 3 * * *" upkeep '{"days": 30}'
+    """
+    wanted = {"schedule": when, "queue": queue, "payload": read_json(payload, "the payload"), "type": type_, "priority": priority}
+    with plugin_client(context, "jobs", env, account=account) as client:
+        made = client.put(f"schedules/{name}", wanted)
+    if as_json:
+        print_json(made)
+    else:
+        say(f"{name} comes next at {made['next_run_at'][:19]} UTC")
+
+
+@jobs.command()
+@click.argument("name")
+@account_option
+@env_option
+@click.pass_obj
+def unschedule(context: CommandContext, name: str, account: str, env: str | None) -> None:
+    """Delete a recurring job; what it has enqueued stays.
+
+    \b
+    Examples:
+      nself jobs unschedule tidy
+    """
+    with plugin_client(context, "jobs", env, account=account) as client:
+        client.delete(f"schedules/{name}")
+    say(f"{name} comes no more")
+
+
 def _set(context: CommandContext, name: str, env: str | None, account: str, **changes: Any) -> None:
     with plugin_client(context, "jobs", env, account=account) as client:
         known = next((q for q in client.get("queues") if q["name"] == name), {})

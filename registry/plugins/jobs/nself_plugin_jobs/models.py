@@ -33,6 +33,8 @@ class JobIn(_Closed):
             raise ValueError("give delay or run_at, not both")
         if self.run_at is not None and self.run_at.tzinfo is None:
             raise ValueError("run_at needs a time zone")
+        if self.run_at is not None and not 1970 <= self.run_at.year <= 9998:  # the ends of the calendar are stored as infinite
+            raise ValueError("run_at lies before 1970 or after 9998")
         return self
 
 

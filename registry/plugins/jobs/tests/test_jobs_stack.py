@@ -141,6 +141,13 @@ def test_enqueueing_in_sql_belongs_to_the_transaction(nself_stack: PluginStack) 
     assert (held["id"], held["priority"], held["payload"]) == (job, 3, {"n": 1})
 
 
+def test_a_time_at_the_end_of_the_calendar_keeps_no_queue_from_its_workers(nself_stack: PluginStack) -> None:
+    """PostgreSQL takes such a time as infinite, and Python gives that back without a zone, not comparable to others."""
+    enqueue(nself_stack, "ends")
+    assert nself_stack.http.post("queues/ends/jobs", json={"run_at": "0001-01-01T00:00:00Z"}).status_code == 422
+    assert len(lease(nself_stack, "ends", count=5)) == 1
+
+
 def test_recurring_jobs(nself_stack: PluginStack) -> None:
     made = nself_stack.http.put("schedules/tidy", json={"queue": "recurring", "schedule": "0 0 1 1 *", "payload": {"n": 1}})
     assert made.json()["next_run_at"].endswith("-01-01T00:00:00Z")
@@ -158,6 +165,9 @@ def test_recurring_jobs(nself_stack: PluginStack) -> None:
         {"delay": -1},
         {"delay": 5, "run_at": "2030-01-01T00:00:00Z"},
         {"run_at": "2030-01-01T00:00:00"},
+        {"run_at": "0001-01-01T00:00:00Z"},
+        {"run_at": "9999-12-31T23:59:59.999999Z"},
+        {"payload": {"text": "\0"}},
         {"priority": 5000},
         {"x": 1},
     ],
@@ -186,5 +196,12 @@ def test_commands(nself_stack: PluginStack) -> None:
     nself_stack.cli("jobs", "resume", "shell")
     assert "cancelled" in nself_stack.cli("jobs", "cancel", str(made["id"])).stdout
     assert "waits again" in nself_stack.cli("jobs", "retry", str(made["id"])).stdout
+    assert "03:00:00 UTC" in nself_stack.cli("jobs", "schedule", "tidy-shell", "0 3 * * *", "shell", '{"days": 30}').stdout
+    (kept,) = nself_stack.json("jobs", "schedules")
+    assert (kept["name"], kept["payload"], kept["queue"]) == ("tidy-shell", {"days": 30}, "shell")
+    wrong = nself_stack.cli("jobs", "schedule", "tidy-shell", "often", "shell", check=False)
+    assert (wrong.returncode, "often" in wrong.stderr) == (1, True), wrong.stderr
+    nself_stack.cli("jobs", "unschedule", "tidy-shell")
+    assert nself_stack.json("jobs", "schedules") == []
     bad = nself_stack.cli("jobs", "enqueue", "shell", "{", check=False)
     assert bad.returncode == 2

@@ -98,14 +98,14 @@ def _command(project: Project) -> tuple[Value, ...]:
 
 
 def login(project: Project) -> Join:
-    """https://mlflow.org/docs/latest/self-hosting/security/basic-http-auth. A per cent sign has a meaning in such files; the
-    database's address has none, as the role's password is letters and digits."""
+    """https://mlflow.org/docs/latest/self-hosting/security/basic-http-auth, which ``configparser`` reads."""
     own = project.settings.secret("MLFLOW_BACKEND_STORE_URI")
     return Join.of(
         "[mlflow]\ndefault_permission = READ\ndatabase_uri = ",
-        _own_database() if own is None else own,
-        f"\nadmin_username = {project.settings['MLFLOW_TRACKING_USERNAME']}\nadmin_password = ",
-        Secret(name="MLFLOW_TRACKING_PASSWORD"),
+        # the role's password is letters and digits
+        _own_database() if own is None else own.model_copy(update={"quote": "ini"}),
+        f"\nadmin_username = {str(project.settings['MLFLOW_TRACKING_USERNAME']).replace('%', '%%')}\nadmin_password = ",
+        Secret(name="MLFLOW_TRACKING_PASSWORD", quote="ini"),
         "\nauthorization_function = mlflow.server.auth:authenticate_request_basic_auth\n",
     )
 

@@ -60,6 +60,8 @@ class Notification(_Closed):
             raise ValueError("give a template, or text or html")
         if self.send_at is not None and self.send_at.tzinfo is None:
             raise ValueError("send_at needs a time zone")
+        if self.send_at is not None and not 1970 <= self.send_at.year <= 9998:  # the ends of the calendar are stored as infinite
+            raise ValueError("send_at lies before 1970 or after 9998")
         return self
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, meta
+from jinja2 import StrictUndefined, TemplateError, TemplateRuntimeError, TemplateSyntaxError, meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 #: Characters of one rendered part; a loop in a template shall not fill the memory.
@@ -27,9 +27,21 @@ class Content:
     html: str = ""
 
 
+class _Environment(ImmutableSandboxedEnvironment):
+    """Without the operators that make much out of little in one step, where `LARGEST` comes too late."""
+
+    intercepted_binops = frozenset({"*", "**"})
+
+    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+        """Multiply numbers, and nothing else."""
+        if operator == "**" or not (isinstance(left, int | float) and isinstance(right, int | float)):
+            raise TemplateRuntimeError("only numbers are multiplied, and none is raised to a power")
+        return super().call_binop(context, operator, left, right)
+
+
 @cache
 def _environment(escape: bool) -> ImmutableSandboxedEnvironment:
-    return ImmutableSandboxedEnvironment(autoescape=escape, undefined=StrictUndefined, keep_trailing_newline=True)
+    return _Environment(autoescape=escape, undefined=StrictUndefined, keep_trailing_newline=True)
 
 
 def check(content: Content) -> list[str]:

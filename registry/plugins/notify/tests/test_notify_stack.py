@@ -154,6 +154,8 @@ def test_a_private_address_is_not_reached(stack: PluginStack) -> None:
         {"to": {"url": "ftp://example.com"}, "text": "x"},
         {"to": {"user_id": "22222222-2222-4222-8222-222222222222"}, "text": "x", "subject": "s"},
         {"to": {"email": "a@example.com"}, "text": "x", "subject": "s", "send_at": "2030-01-01T00:00:00"},
+        {"to": {"email": "a@example.com"}, "text": "x", "subject": "s", "send_at": "0001-01-01T00:00:00Z"},
+        {"to": {"email": "a@example.com"}, "text": "a\0b", "subject": "s"},
         {"to": {"email": "a@example.com"}, "text": "x", "subject": "s", "colour": "red"},
     ],
 )
