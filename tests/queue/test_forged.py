@@ -16,23 +16,21 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from builtin_plugins.host.webhooks.endpoint import Intake, Source
 from builtin_plugins.host.webhooks.schemes.standard import sign
-from builtin_plugins.host.webhooks.store import Row
+from builtin_plugins.host.webhooks.store import Row, Store, Told
 
 from .signing import NOW, SENDERS, Request, Sender
 
 
-class Memory:
+class Memory(Store):
     """A store that remembers."""
 
     def __init__(self) -> None:
         self.rows: list[Row] = []
 
-    def add(self, row: Row) -> asyncio.Future[None]:
+    def add(self, row: Row, told: Told) -> None:
         """Remember."""
         self.rows.append(row)
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        done.set_result(None)
-        return done
+        told(True)
 
 
 async def send(
@@ -40,7 +38,7 @@ async def send(
 ) -> tuple[int, bytes, list[Row]]:
     """Status, body, and what was stored."""
     memory = Memory()
-    app = Intake(memory, base_url="https://api.example.com", clock=lambda: now)  # type: ignore[arg-type]
+    app = Intake(memory, base_url="https://api.example.com", clock=lambda: now)
     app.serve("demo", [Source("demo", sender.rule, (sender.secret,) if secrets is None else secrets)])
     query = request.url.partition("?")[2].encode()
     scope = {"type": "http", "method": method, "path": "/webhooks/demo", "query_string": query, "headers": request.raw()}
@@ -64,7 +62,7 @@ async def send(
 async def send_short(sender: Sender, request: Request, *, secrets: tuple[str, ...] | None, now: float) -> Any:
     """The same by the way without ASGI; nothing where that is not taken."""
     memory = Memory()
-    app = Intake(memory, base_url="https://api.example.com", clock=lambda: now)  # type: ignore[arg-type]
+    app = Intake(memory, base_url="https://api.example.com", clock=lambda: now)
     app.serve("demo", [Source("demo", sender.rule, (sender.secret,) if secrets is None else secrets)])
     headers = [*request.raw(), (b"content-length", str(len(request.body)).encode())]
     entry = app.direct(b"/webhooks/demo", headers)
