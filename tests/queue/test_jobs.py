@@ -89,7 +89,7 @@ async def test_a_raise_retries_with_growing_delay_then_it_is_dead(pool: asyncpg.
 
     async def run(claimed: Claimed) -> None:
         attempts.append(claimed.attempt)
-        raise RuntimeError("no luck\0 today \udcff")
+        raise RuntimeError("no luck\0 today")
 
     tasks = {("p", "work"): Task(run=run, retries=2, backoff=lambda attempt: attempt / 10)}
     number = await Queue(pool).enqueue("p", "work", {})
@@ -97,7 +97,7 @@ async def test_a_raise_retries_with_growing_delay_then_it_is_dead(pool: asyncpg.
         await until(in_state(pool, number, "dead"))
     row = await state(pool, number)
     assert attempts == [1, 2, 3]
-    assert row["error"] == "RuntimeError: no luck today ?"
+    assert row["error"] == "RuntimeError: no luck today"
     assert [r.id for r in await Records(pool).newest(state="dead")] == [int(number)]
     delays = [growing(n) for n in (1, 2, 3, 9, 99)]
     assert delays == sorted(delays)
@@ -107,6 +107,22 @@ async def test_a_raise_retries_with_growing_delay_then_it_is_dead(pool: asyncpg.
     async with working(Workers(pool, tasks, poll=0.05)):
         await until(in_state(pool, number, "dead"))
     assert attempts == [1, 2, 3, 1, 2, 3]
+
+
+async def test_an_error_text_that_cannot_be_stored_as_it_is_keeps_no_other_run_from_being_recorded(pool: asyncpg.Pool) -> None:
+    """Runs are recorded together: PostgreSQL would refuse them all."""
+
+    async def run(claimed: Claimed) -> None:
+        if claimed.name == "odd":
+            raise HopelessError("no luck\0 today \udcff")
+
+    tasks = {("p", "odd"): Task(run=run), ("p", "good"): Task(run=run)}
+    queue = Queue(pool)
+    odd, good = await queue.enqueue("p", "odd", {}), await queue.enqueue("p", "good", {})
+    async with working(Workers(pool, tasks, poll=0.05)):
+        await until(in_state(pool, odd, "dead"))
+        await until(in_state(pool, good, "done"))
+    assert (await state(pool, odd))["error"] == "HopelessError: no luck today ?"
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ class Claims:
         """Record how runs ended, in one commit; those no longer held are left alone."""
         await self._pool.execute(
             _END, [e.id for e in ends], [e.attempt for e in ends], [e.state for e in ends], [e.delay for e in ends],
-            [_storable(e.error) for e in ends], [e.unused for e in ends], self.worker,
+            [e.error for e in ends], [e.unused for e in ends], self.worker,
         )  # fmt: skip
 
     async def take_over(self) -> list[str]:
@@ -135,8 +135,3 @@ class Claims:
         """Delete what was done so many days ago; the dead are kept."""
         for is_job, days in ((True, jobs), (False, webhooks)):
             await self._pool.execute(_PURGE, is_job, days * 86400)
-
-
-def _storable(text: str) -> str:
-    """A message as the database takes it: one that it refused would keep every other run from being recorded."""
-    return text[:4000].replace("\0", "").encode("utf-8", "replace").decode()

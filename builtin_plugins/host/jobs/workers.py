@@ -169,6 +169,7 @@ class Workers:
         text = f"{type(error).__name__}: {error}".removesuffix(": ")
         if entry is not None and isinstance(error, TimeoutError):
             text = f"{text} (a run may take {entry.timeout:g} s)"
+        text = _storable(text)
         last = entry is None or claimed.attempt > entry.retries or isinstance(error, HopelessError)
         expected = isinstance(error, HopelessError | LaterError)
         _log.log(
@@ -269,3 +270,8 @@ def handlers(plugin: str, jobs: Iterable[Job]) -> dict[tuple[str, str], Job | Ta
             raise ValueError(f"{plugin} has two jobs named {job.name}")
         found[plugin, job.name] = job
     return found
+
+
+def _storable(text: str) -> str:
+    """A message as the database takes it: one that it refused would keep every other run from being recorded."""
+    return text[:4000].replace("\0", "").encode("utf-8", "replace").decode()
