@@ -135,6 +135,16 @@ def test_a_port_that_is_taken(project: Project) -> None:
     assert project.containers(everything=True) == {}
 
 
+def test_a_stop_stops_while_a_setting_is_broken(project: Project) -> None:
+    project("start", timeout=200)
+    assert set(project.containers()) == {"postgres", "redis"}
+    project.set(POSTGRES_PORT="many")
+    assert "POSTGRES_PORT: 'many' is no port" in fails(project, "start")
+    assert "Stopped." in project("stop", timeout=100).stdout
+    assert project.containers() == {}
+    assert set(project.containers(everything=True)) == {"postgres", "redis"}
+
+
 def test_what_never_gets_healthy_is_named_with_its_last_lines(project: Project) -> None:
     project.set(
         CS_1="sick:custom:8001",
