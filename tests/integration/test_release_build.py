@@ -177,6 +177,29 @@ def test_a_server_is_verified_each_time_it_is_started(installed: Installed, tmp_
     assert refuses_arguments()
 
 
+def test_the_part_of_nself_in_the_hosts_image_verifies_too(installed: Installed, tmp_path: Path) -> None:
+    """The image holds the Host and what it runs on, not every built-in."""
+    code = (
+        "from pathlib import Path; from builtin_plugins.host.image import CONTEXT, files\n"
+        f"for file in files([]):\n    place = Path({str(tmp_path)!r}) / file.path\n"
+        "    place.parent.mkdir(parents=True, exist_ok=True); place.write_bytes(file.content)\n"
+        "print(CONTEXT)"
+    )
+    source = tmp_path / python(installed, code, tmp_path / ".nself") / "nself"
+    module = "builtin_plugins.host.jobs"
+
+    def run() -> subprocess.CompletedProcess[str]:
+        command = [installed.python, "-c", f"from nself_core.plugins.serve import guard; guard({module!r}); import {module} as m;"
+                   "print(m.__file__, type(m.__loader__).__name__)"]  # fmt: skip
+        environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": str(source)}
+        return subprocess.run(command, env=environ, capture_output=True, text=True, check=False, cwd=tmp_path)
+
+    where = source / "builtin_plugins" / "host" / "jobs" / "__init__.py"
+    assert run().stdout.split() == [str(where), "VerifyingLoader"]
+    where.write_bytes(where.read_bytes() + b"# more\n")
+    assert "its files are not those of the release" in run().stderr
+
+
 def test_the_embedded_registry_offers_its_plugin_and_refuses_a_changed_wheel(installed: Installed, tmp_path: Path) -> None:
     code = (
         "from pathlib import Path; from nself_core import paths; from nself_core.plugins.sources.registries import sources\n"
