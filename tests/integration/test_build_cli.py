@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -47,6 +48,7 @@ def test_it_works_from_a_subfolder(write_env: Callable[[str], Nself]) -> None:
     [
         ("POSTGRES_PROT=5433", "POSTGRES_PORT"),
         ("REDIS_ENABLD=true", "REDIS_ENABLED"),
+        ("CS_0=api:flask", "did you mean CS_1?"),
     ],
 )
 def test_a_misspelt_variable_is_warned_of_with_the_nearest_and_refused_when_strict(
@@ -64,7 +66,11 @@ def test_a_misspelt_variable_is_warned_of_with_the_nearest_and_refused_when_stri
     [
         (f"{BASE}POSTGRES_PORT=notaport\n", ".env:3"),
         (f"{BASE}POSTGRES_PORT=70000\n", "POSTGRES_PORT"),
-        (f"{BASE}POSTGRES_PORT=8099\nHASURA_PORT=8099\n", "HASURA_PORT"),
+        (f"{BASE}POSTGRES_PORT=8099\nHASURA_PORT=8099\n", ".env:3: POSTGRES_PORT asks for port 8099, which hasura (HASURA_PORT)"),
+        (f"{BASE}CS_1=api:flask\nCS_1_DEPENDS_ON=ghost\n", "CS_1_DEPENDS_ON (.env:4): api needs the service 'ghost'"),
+        (f"{BASE}CS_1=a:flask\nCS_2=b:flask\nCS_1_DEPENDS_ON=b\nCS_2_DEPENDS_ON=a\n", "CS_1_DEPENDS_ON (.env:5): services need"),
+        (f"{BASE}HASURA_REPLICAS=100000\n", ".env:3: HASURA_REPLICAS=100000 is more than 1000"),
+        (f"{BASE}CS_1=api:flask\nCS_1_REPLICAS=100000\n", ".env:4: CS_1_REPLICAS: 100000 is more than 1000"),
         (f"{BASE}AUTH_CLIENT_URL=${{NOWHERE}}\n", "NOWHERE"),
         (f"{BASE}POSTGRES_DB='unclosed\n", ".env:3"),
         ("PROJECT_NAME=shop\nBASE_DOMAIN=not a domain!\n", "BASE_DOMAIN"),
@@ -181,6 +187,18 @@ def test_an_edit_in_a_generated_file_is_reported_and_never_lost(write_env: Calla
     nself("build", "--force")
     assert "# mine" not in compose.read_text()
     assert any("# mine" in p.read_text() for p in (nself.folder / ".nself/edited").rglob("docker-compose.yml"))
+
+
+def test_a_copy_of_a_built_project_is_built_anew(write_env: Callable[[str], Nself]) -> None:
+    nself = write_env(BASE)
+    nself("build")
+    copy = nself.folder.with_name("copy")
+    shutil.copytree(nself.folder, copy)  # keeps times, as cp -a and rsync do
+    (copy / ".env").write_text(f"{BASE}POSTGRES_PORT=5999\n")
+    nself("build", cwd=copy)
+    assert "5999" in (copy / "docker-compose.yml").read_text()
+    assert "none changed" in nself("build", cwd=copy).stdout
+    assert "none changed" in nself("build").stdout
 
 
 def test_a_dry_run_writes_nothing_and_its_diff_shows_no_secret(write_env: Callable[[str], Nself]) -> None:
