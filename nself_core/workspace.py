@@ -50,14 +50,18 @@ class Workspace:
         from nself_core.kept_environ import with_kept
         from nself_core.plugins import PluginManager
         from nself_core.settings import load
-        from nself_core.settings.environment import in_force
+        from nself_core.settings.environment import CLASSES, in_force
+        from nself_core.settings.environments import require
 
         root = find_root(start)
+        wanted = in_force(root, env=env, environ=os.environ)
+        if wanted.name not in CLASSES:  # a misspelt one would get secrets and files of its own
+            require(root, wanted.name, wanted.chosen_by)
         home = paths.home()
         plugins = PluginManager.open(home, root)
         environ: Mapping[str, str] = os.environ
         if kept:
-            environ = with_kept(root / ".nself", in_force(root, env=env, environ=environ).name, environ)
+            environ = with_kept(root / ".nself", wanted.name, environ)
         loaded = load(root, _declarations(plugins), env=env, home=home, environ=environ)
         return cls(root, home, plugins, loaded, environ)
 
@@ -170,9 +174,13 @@ class Workspace:
         """The host ports that ``start`` settled for a runtime, empty before the first start."""
         from hookspecs.models.stack import PortMap
 
-        document = read_json(self.state / PORTS_FILE)
-        ports = document.get(runtime, {}).get(self.environment.name, {})
-        return PortMap(ports={str(k): int(v) for k, v in ports.items()})
+        path = self.state / PORTS_FILE
+        document = read_json(path)
+        try:
+            ports = document.get(runtime, {}).get(self.environment.name, {})
+            return PortMap(ports={str(k): int(v) for k, v in ports.items()})
+        except (AttributeError, TypeError, ValueError) as error:
+            raise _broken_state(path, error) from error
 
     def remember_ports(self, runtime: str, ports: PortMap) -> None:
         """Write the PortMap of a runtime, and assemble again from it."""
@@ -330,10 +338,12 @@ def read_json(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        raise UserError(
-            f"cannot be read: {error}", where=str(path), remedy="remove it, then nself start", code="state"
-        ) from error
+        raise _broken_state(path, error) from error
     return document if isinstance(document, dict) else {}
+
+
+def _broken_state(path: Path, error: Exception) -> UserError:
+    return UserError(f"cannot be read: {error}", where=str(path), remedy="remove it, then nself start", code="state")
 
 
 def _load(reference: str) -> Callable[..., Any]:

@@ -111,6 +111,54 @@ def test_odd_files(nself: Nself, content: bytes, expected: str | None) -> None:
         assert expected in done.stderr
 
 
+@pytest.mark.parametrize("what", ["link", "pipe", "device", "folder"])
+def test_a_settings_file_that_is_no_file(write_env: Callable[[str], Nself], what: str) -> None:
+    nself = write_env(BASE)
+    path = nself.folder / ".env.dev"
+    if what == "link":
+        path.symlink_to(nself.folder / "gone")
+    elif what == "pipe":
+        os.mkfifo(path)
+    elif what == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        path.mkdir()
+    done = nself("build", check=False)
+    assert done.returncode == 1
+    expected = {"link": f"is a link to {nself.folder / 'gone'}", "folder": "a folder"}.get(what, "a pipe or a device")
+    assert f"error: .env.dev: {'' if what == 'link' else 'this is '}{expected}" in done.stderr
+    assert not (nself.folder / "docker-compose.yml").exists()
+
+
+@pytest.mark.parametrize("document", ["[", "[1]", '{"native": 1}', '{"compose": {"dev": {"db/sql": "x"}}, "native": 3}'])
+def test_state_that_something_spoilt_is_named_or_counts_as_none(write_env: Callable[[str], Nself], document: str) -> None:
+    nself = write_env(BASE)
+    nself("build")
+    for path in (nself.folder / ".nself").glob("*.json"):
+        if path.name != "ports.json":
+            path.write_text('{"files": 3, "stamp": 4}')
+    nself("build")
+    ports = nself.folder / ".nself" / "ports.json"
+    ports.write_text(document)
+    done = nself("build", "--force", check=False)
+    assert done.returncode == (0 if document == "[1]" else 1), done.stderr
+    assert "fault in nself" not in done.stderr
+    assert document == "[1]" or f"{ports}: cannot be read" in done.stderr
+
+
+def test_an_environment_that_nobody_made_is_refused(write_env: Callable[[str], Nself]) -> None:
+    nself = write_env(BASE)
+    done = nself("build", "--env", "prdo", check=False)
+    assert done.returncode == 1
+    assert "--env: there is no environment prdo" in done.stderr
+    (nself.folder / ".env").write_text(f"{BASE}ENV=prdo\n")
+    assert ".env:3: there is no environment prdo" in nself("build", check=False).stderr
+    assert not (nself.folder / ".environments").exists()
+    nself("env", "create", "prdo")
+    nself("build", "--env", "prdo", check=False)
+    assert (nself.folder / ".environments" / "prdo").is_dir()
+
+
 def test_two_at_once_and_the_second_names_the_first(write_env: Callable[[str], Nself]) -> None:
     nself = write_env(BASE)
     (nself.folder / ".nself").mkdir()
@@ -173,6 +221,34 @@ def test_a_build_killed_at_any_moment_is_finished_by_the_next(write_env: Callabl
         left = set(generated(nself.folder))
         assert expected <= left
     assert nself("build", "--check").returncode == 0
+
+
+def test_a_first_build_killed_while_it_writes_leaves_nothing_of_its_own(write_env: Callable[[str], Nself]) -> None:
+    nself = write_env(f"{BASE}CS_1=api:fastapi\nCS_2=web:express-js\n")
+    folder = nself.folder
+
+    def unfinished() -> list[Path]:
+        return [p for p in folder.rglob(".*.new") if p.is_file()]
+
+    for _ in range(8):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "nself_core", "build"], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        while process.poll() is None and len(unfinished()) < 20:
+            time.sleep(0.001)
+        process.kill()
+        process.wait()
+        if unfinished():
+            break
+        for path in folder.iterdir():
+            if path.name != ".env":
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+    else:
+        pytest.skip("this machine writes too fast to be stopped")
+    nself("build")
+    assert not unfinished()
+    assert (folder / "docker-compose.yml").read_text().count("target: dev") == 2
+    nself("build", "--check")
 
 
 def test_an_edit_in_a_generated_file_is_reported_and_never_lost(write_env: Callable[[str], Nself]) -> None:

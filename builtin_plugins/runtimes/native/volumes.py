@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-import tarfile
+import sys
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
+
+if sys.version_info >= (3, 11, 4):
+    import tarfile
+else:  # without filters, which keep members inside the folder
+    from backports import tarfile
 
 if TYPE_CHECKING:
     from builtin_plugins.runtimes.native.layout import User

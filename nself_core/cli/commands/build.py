@@ -62,7 +62,7 @@ def _nothing_to_do(env: str | None, *, as_json: bool) -> bool:
     if root is None:
         return False
     record = Record.read(root / ".nself")
-    if not record.stamp or record.pending:
+    if not record.stamp or record.pending or record.staged:
         return False
     if not unchanged(root, record.stamp, asked=env, fingerprint=fingerprint(paths.home(), root), environ=os.environ):
         return False
