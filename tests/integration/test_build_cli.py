@@ -197,6 +197,12 @@ def test_a_read_only_folder(write_env: Callable[[str], Nself]) -> None:
         nself.folder.chmod(0o755)
 
 
+def test_who_holds_the_lock_is_for_messages_alone(write_env: Callable[[str], Nself]) -> None:
+    nself = write_env(BASE)
+    (nself.folder / ".nself" / "lock.holder").mkdir(parents=True)  # cannot be written, as on a full disk
+    assert nself("build").returncode == 0
+
+
 @pytest.mark.slow
 def test_a_build_killed_at_any_moment_is_finished_by_the_next(write_env: Callable[[str], Nself], tmp_path: Path) -> None:
     nself = write_env(f"{BASE}REDIS_ENABLED=true\nCS_1=api:fastapi\n")

@@ -121,7 +121,7 @@ def _tell(workspace: Workspace, report: BuildReport, *, as_json: bool) -> None:
         f"{len(changes.kept)} unchanged."
     )
     if report.secrets_made:
-        output.say(f"Made {len(report.secrets_made)} secrets: {', '.join(report.secrets_made)}.")
+        output.say(f"Made secrets: {', '.join(report.secrets_made)}.")
     if report.certificates_made:
         output.say(f"Made certificates: {', '.join(report.certificates_made)}.")
     if report.saved_edits:
