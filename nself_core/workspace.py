@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from nself_core.stack.assemble import Assembly
 
 RUNTIME_FILE = "runtime.json"
+#: The project's name and folder at the first start, by environment: runtimes find what runs, and its data, by its name.
+NAME_FILE = "name.json"
 PORTS_FILE = "ports.json"
 
 
@@ -213,10 +215,34 @@ class Workspace:
         return str(name) if name else None
 
     def record_runtime(self, name: str) -> None:
-        """Remember the choice."""
-        document = read_json(self.state / RUNTIME_FILE)
-        document[self.environment.name] = name
-        self.write_state(RUNTIME_FILE, document)
+        """Remember the choice, and the project's name."""
+        self.require_same_name()
+        for file, value in ((RUNTIME_FILE, name), (NAME_FILE, [self.loaded.project_name, str(self.root)])):
+            document = read_json(self.state / file)
+            if document.get(self.environment.name) != value:
+                self.write_state(file, {**document, self.environment.name: value})
+
+    def forget_runtime(self) -> None:
+        """Forget the choice and the name, after all was removed: the next start may take others."""
+        for file in (RUNTIME_FILE, NAME_FILE):
+            document = read_json(self.state / file)
+            if document.pop(self.environment.name, None) is not None:
+                self.write_state(file, document)
+
+    def require_same_name(self) -> None:
+        """``UserError`` where ``PROJECT_NAME`` changed since the first start: nothing that runs, and no data, would be found.
+
+        A copy of the project in another folder may have another name.
+        """
+        known, root = read_json(self.state / NAME_FILE).get(self.environment.name) or ("", "")
+        name = self.loaded.project_name
+        if known != name and root == str(self.root):
+            raise UserError(
+                f"PROJECT_NAME is {name}, and this project was started as {known}: its services and data are under that name",
+                where=str(self.loaded.settings.origin("PROJECT_NAME") or ""),
+                remedy=f"set PROJECT_NAME={known} again; to rename the project, nself destroy it under that name first",
+                code="project-renamed",
+            )
 
     def runtime_name(self, wanted: str | None = None) -> str:
         """``wanted``, else the recorded one, else ``NSELF_RUNTIME``, else the best that is available."""
@@ -231,6 +257,7 @@ class Workspace:
 
     def runtime(self, name: str | None = None) -> Runtime:
         """The runtime, bound to the project's Stack."""
+        self.require_same_name()
         offer = self.offer(self.runtime_name(name))
         stack = self.stack(offer.name)
         made: Runtime = _load(offer.load)(self.project(offer.name), stack, self.state, self.resolver(stack))
@@ -244,6 +271,7 @@ class Workspace:
         from hookspecs.models.findings import Level
         from hookspecs.models.stack import Stack
 
+        self.require_same_name()
         try:
             return self.runtime(name)
         except UserError:
