@@ -32,10 +32,12 @@ def project(nself: Nself) -> Nself:
 @pytest.fixture
 def started(project: Nself) -> Iterator[Nself]:
     """The database of a project, running; stopped and removed with its data afterwards."""
-    begun = project("start", DATABASE, "--runtime", "native")
-    assert "Not built yet, so built first" in begun.stdout + begun.stderr
-    yield project
-    project("destroy", "--yes", check=False)
+    try:
+        begun = project("start", DATABASE, "--runtime", "native")
+        assert "Not built yet, so built first" in begun.stdout + begun.stderr
+        yield project
+    finally:
+        project("destroy", "--yes", check=False)
 
 
 # -- before anything is started: quick, and free of effects
