@@ -61,6 +61,7 @@ def build(workspace: Workspace, *, force: bool = False, asked: str | None = None
     from nself_core.render.stamp import take_stamp
 
     workspace.require_valid()
+    Record.read(workspace.state).tidy(workspace.root)
     workspace.stack(workspace.offers()[0].name)  # faults are found before the first secret is written
     made = make_secrets(workspace)
     planned, _ = plan(workspace)

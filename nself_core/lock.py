@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hookspecs.errors import UserError
@@ -26,10 +26,12 @@ def project_lock(state: Path, action: str, *, place: str = "this project") -> It
     try:
         _take(lock, state, holder, place)
         try:
-            holder.write_text(json.dumps({"action": action, "pid": os.getpid()}), encoding="utf-8")
+            with suppress(OSError):  # a full disk or a read-only folder is told by what is to be written there
+                holder.write_text(json.dumps({"action": action, "pid": os.getpid()}), encoding="utf-8")
             yield
         finally:
-            holder.unlink(missing_ok=True)
+            with suppress(OSError):
+                holder.unlink(missing_ok=True)
     finally:
         os.close(lock)
 

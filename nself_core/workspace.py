@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from nself_core.stack.assemble import Assembly
 
 RUNTIME_FILE = "runtime.json"
+#: The project's name and folder at the first start, by environment: runtimes find what runs, and its data, by its name.
+NAME_FILE = "name.json"
 PORTS_FILE = "ports.json"
 
 
@@ -50,14 +52,18 @@ class Workspace:
         from nself_core.kept_environ import with_kept
         from nself_core.plugins import PluginManager
         from nself_core.settings import load
-        from nself_core.settings.environment import in_force
+        from nself_core.settings.environment import CLASSES, in_force
+        from nself_core.settings.environments import require
 
         root = find_root(start)
+        wanted = in_force(root, env=env, environ=os.environ)
+        if wanted.name not in CLASSES:  # a misspelt one would get secrets and files of its own
+            require(root, wanted.name, wanted.chosen_by)
         home = paths.home()
         plugins = PluginManager.open(home, root)
         environ: Mapping[str, str] = os.environ
         if kept:
-            environ = with_kept(root / ".nself", in_force(root, env=env, environ=environ).name, environ)
+            environ = with_kept(root / ".nself", wanted.name, environ)
         loaded = load(root, _declarations(plugins), env=env, home=home, environ=environ)
         return cls(root, home, plugins, loaded, environ)
 
@@ -170,9 +176,13 @@ class Workspace:
         """The host ports that ``start`` settled for a runtime, empty before the first start."""
         from hookspecs.models.stack import PortMap
 
-        document = read_json(self.state / PORTS_FILE)
-        ports = document.get(runtime, {}).get(self.environment.name, {})
-        return PortMap(ports={str(k): int(v) for k, v in ports.items()})
+        path = self.state / PORTS_FILE
+        document = read_json(path)
+        try:
+            ports = document.get(runtime, {}).get(self.environment.name, {})
+            return PortMap(ports={str(k): int(v) for k, v in ports.items()})
+        except (AttributeError, TypeError, ValueError) as error:
+            raise _broken_state(path, error) from error
 
     def remember_ports(self, runtime: str, ports: PortMap) -> None:
         """Write the PortMap of a runtime, and assemble again from it."""
@@ -205,10 +215,34 @@ class Workspace:
         return str(name) if name else None
 
     def record_runtime(self, name: str) -> None:
-        """Remember the choice."""
-        document = read_json(self.state / RUNTIME_FILE)
-        document[self.environment.name] = name
-        self.write_state(RUNTIME_FILE, document)
+        """Remember the choice, and the project's name."""
+        self.require_same_name()
+        for file, value in ((RUNTIME_FILE, name), (NAME_FILE, [self.loaded.project_name, str(self.root)])):
+            document = read_json(self.state / file)
+            if document.get(self.environment.name) != value:
+                self.write_state(file, {**document, self.environment.name: value})
+
+    def forget_runtime(self) -> None:
+        """Forget the choice and the name, after all was removed: the next start may take others."""
+        for file in (RUNTIME_FILE, NAME_FILE):
+            document = read_json(self.state / file)
+            if document.pop(self.environment.name, None) is not None:
+                self.write_state(file, document)
+
+    def require_same_name(self) -> None:
+        """``UserError`` where ``PROJECT_NAME`` changed since the first start: nothing that runs, and no data, would be found.
+
+        A copy of the project in another folder may have another name.
+        """
+        known, root = read_json(self.state / NAME_FILE).get(self.environment.name) or ("", "")
+        name = self.loaded.project_name
+        if known != name and root == str(self.root):
+            raise UserError(
+                f"PROJECT_NAME is {name}, and this project was started as {known}: its services and data are under that name",
+                where=str(self.loaded.settings.origin("PROJECT_NAME") or ""),
+                remedy=f"set PROJECT_NAME={known} again; to rename the project, nself destroy it under that name first",
+                code="project-renamed",
+            )
 
     def runtime_name(self, wanted: str | None = None) -> str:
         """``wanted``, else the recorded one, else ``NSELF_RUNTIME``, else the best that is available."""
@@ -223,6 +257,7 @@ class Workspace:
 
     def runtime(self, name: str | None = None) -> Runtime:
         """The runtime, bound to the project's Stack."""
+        self.require_same_name()
         offer = self.offer(self.runtime_name(name))
         stack = self.stack(offer.name)
         made: Runtime = _load(offer.load)(self.project(offer.name), stack, self.state, self.resolver(stack))
@@ -236,6 +271,7 @@ class Workspace:
         from hookspecs.models.findings import Level
         from hookspecs.models.stack import Stack
 
+        self.require_same_name()
         try:
             return self.runtime(name)
         except UserError:
@@ -330,10 +366,12 @@ def read_json(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        raise UserError(
-            f"cannot be read: {error}", where=str(path), remedy="remove it, then nself start", code="state"
-        ) from error
+        raise _broken_state(path, error) from error
     return document if isinstance(document, dict) else {}
+
+
+def _broken_state(path: Path, error: Exception) -> UserError:
+    return UserError(f"cannot be read: {error}", where=str(path), remedy="remove it, then nself start", code="state")
 
 
 def _load(reference: str) -> Callable[..., Any]:

@@ -36,9 +36,9 @@ def compose_tree(project: Path, place: Path) -> Path:
     _edit(tree / "includes" / "upstreams.conf", r"\bhost\.docker\.internal\b", "127.0.0.1")
     _edit(tree / "nginx.conf", r"^user nginx;\n", "")
     _edit(tree / "nginx.conf", r"^pid .*;", f"pid {place}/nginx.pid;")
-    # Its own 80 and 443 belong to the container; nginx -t binds them here.
+    # Its own 80 and 443 belong to the container; nginx -t binds them here, and may be no root's.
     for file in (tree / "sites").glob("*.conf"):
-        _edit(file, r"listen (80|443)\b", r"listen 127.0.0.1:4\g<1>")
+        _edit(file, r"listen (80|443)\b", r"listen 127.0.0.1:10\g<1>")
     return tree / "nginx.conf"
 
 

@@ -63,7 +63,9 @@ def source_of(project: Project, number: int, name: str, path: str, faults: Fault
     folder = project.root / context
     if is_empty(folder):
         return Source(context=context, dockerfile=dockerfile, target=target, scaffold=True, stages=frozenset({"dev"}))
-    return Source(context=context, dockerfile=dockerfile, target=target, stages=_stages(folder / dockerfile))
+    # a folder without one is a template laid out in part, by a build that was interrupted
+    stages = _stages(folder / dockerfile) if (folder / dockerfile).exists() else frozenset({"dev"})
+    return Source(context=context, dockerfile=dockerfile, target=target, stages=stages)
 
 
 def is_empty(folder: Path) -> bool:

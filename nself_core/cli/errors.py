@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,11 @@ if TYPE_CHECKING:
 
 #: Exit codes: done, failed, wrong usage, interrupted (128 + SIGINT).
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+_ROOM, _PERMISSIONS = "make room there, then try again", "mend its permissions, or give it to your user"
+_REMEDIES = {
+    errno.ENOSPC: _ROOM, errno.EDQUOT: _ROOM,
+    errno.EACCES: _PERMISSIONS, errno.EPERM: _PERMISSIONS, errno.EROFS: _PERMISSIONS,
+}  # fmt: skip
 
 
 def debugging() -> bool:
@@ -44,6 +50,8 @@ def report(error: BaseException) -> int:
         return FAILED
     if isinstance(error, OSError) and error.strerror:
         _line(f"{error.strerror.lower()}{f': {error.filename}' if error.filename else ''}")
+        if error.errno in _REMEDIES:
+            _arrow(_REMEDIES[error.errno])
         return FAILED
     _line(f"{type(error).__name__}: {error}")
     _arrow("this is a fault in nself, not in your settings; NSELF_DEBUG=1 shows where it happened")

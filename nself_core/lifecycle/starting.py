@@ -37,7 +37,7 @@ def prepare(workspace: Workspace, runtime_name: str, *, asked: str | None) -> Ru
         why = "Not built yet, so built first" if first else "The settings changed since the last build, so built again"
         output.tell(f"{why}: {listed}.")
     if report.secrets_made:
-        output.tell(f"Made {len(report.secrets_made)} secrets: {', '.join(report.secrets_made)}.")
+        output.tell(f"Made secrets: {', '.join(report.secrets_made)}.")
     checks(workspace, runtime_name)
     return workspace.runtime(runtime_name)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 
@@ -34,3 +35,12 @@ def stage(path: Path, content: bytes, mode: int, *, sync: bool = True) -> Path:
         staged.unlink(missing_ok=True)
         raise
     return staged
+
+
+def unfinished(path: Path) -> list[Path]:
+    """What a process that was killed had staged for ``path``."""
+    ours = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{12}}\.new")
+    try:
+        return [entry for entry in path.parent.iterdir() if ours.fullmatch(entry.name)]
+    except (FileNotFoundError, NotADirectoryError):
+        return []

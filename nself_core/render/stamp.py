@@ -50,6 +50,8 @@ def take_stamp(workspace: Workspace, record: Record, *, asked: str | None = None
     reads = sorted({glob for manifest in workspace.plugins.manifests() for glob in manifest.get("reads", ())})
     return {
         "version": [__version__, sys.version],
+        # a copy of a project is another one: what is read is named by its full path, and so is what is rendered
+        "root": str(root),
         "asked": asked,
         "plugins": workspace.plugins.fingerprint,
         "inputs": {str(path): signature(path) for path in inputs},
@@ -68,7 +70,9 @@ def _process_names(loaded: LoadedSettings, sources: Iterable[Path]) -> set[str]:
 
 def unchanged(root: Path, stamp: Mapping[str, Any], *, asked: str | None, fingerprint: str, environ: Mapping[str, str]) -> bool:
     """Whether nothing that the stamp names has changed."""
-    if stamp.get("version") != [__version__, sys.version] or stamp.get("asked") != asked or stamp.get("plugins") != fingerprint:
+    if stamp.get("version") != [__version__, sys.version] or stamp.get("root") != str(root):
+        return False
+    if stamp.get("asked") != asked or stamp.get("plugins") != fingerprint:
         return False
     known = stamp["environ"]
     if environ_digest(environ, known["names"]) != known["digest"]:

@@ -118,13 +118,15 @@ def apply(root: Path, state: Path, changes: Changes, planned: Sequence[Planned],
     made: set[Path] = set()
     target = root
     try:
+        if changes.writes:
+            hashes = {item.path: item.digest for item in changes.writes if not item.once}
+            record.announce(state, hashes, [item.path for item in changes.writes])
         for item in changes.writes:
             target = root / item.path
             if target.parent not in made:
                 target.parent.mkdir(parents=True, exist_ok=True, mode=0o700 if item.path.startswith(".nself/") else 0o755)
                 made.add(target.parent)
             staged.append((stage(target, item.content, item.mode, sync=item.once), target))
-        record.announce(state, {item.path: item.digest for item in changes.writes if not item.once})
         for source, target in staged:
             source.replace(target)
     except OSError as error:

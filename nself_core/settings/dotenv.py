@@ -45,11 +45,14 @@ class DotenvFile(NamedTuple):
 def read(path: Path, label: str) -> DotenvFile | None:
     """Parse a file; ``None`` where there is none. What is wrong is told in ``problems``, never raised."""
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe or a device may never end
+            return _broken(label, "this is a pipe or a device, not a file", "write its content into a file", "env-unreadable")
         data = path.read_bytes()
-    except FileNotFoundError:
-        return None
-    except NotADirectoryError:
-        return None
+    except (FileNotFoundError, NotADirectoryError):
+        if not path.is_symlink():
+            return None
+        remedy = "put the file there, or remove the link"
+        return _broken(label, f"is a link to {path.readlink()}, which is not there", remedy, "env-unreadable")
     except IsADirectoryError:
         return _broken(label, "this is a folder, not a file", "move it away, or give the file another name", "env-unreadable")
     except OSError as error:

@@ -62,13 +62,14 @@ def known(root: Path, current: str) -> list[Known]:
     return found
 
 
-def require(root: Path, name: str) -> str:
-    """The canonical name of an environment that there is; ``UserError`` names those there are."""
-    clean = normalise(name)
+def require(root: Path, name: str, where: str = "") -> str:
+    """The canonical name of an environment that there is; ``UserError`` names those there are. ``where``: what asks for it."""
+    clean = normalise(name, where)
     there = names(root)
     if clean not in there:
         raise UserError(
             f"there is no environment {clean}",
+            where=where,
             remedy=f"nself env create {clean} --like staging, or one of: {', '.join(there)}",
             code="environment-unknown",
         )

@@ -1,6 +1,7 @@
 """``${NAME}`` and ``${NAME:-default}`` in values.
 
-``${NAME}`` of an unset name is an error; ``:-`` gives the default where the name is unset or empty, as in a shell.
+``${NAME}`` of an unset name is an error; ``:-`` gives the default where the name is unset or empty, as in a shell. A default
+is plain text: one with a ``${`` of its own is not understood.
 """
 
 from __future__ import annotations
@@ -9,11 +10,17 @@ import re
 from collections.abc import Callable, Mapping
 
 _REFERENCE = re.compile(r"\$\{([^}]*)\}|\$\{")
+#: Characters that a value may have once its references are replaced: a few lines that double one another would fill the memory.
+LONGEST = 1 << 20
 _INSIDE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?\Z", re.DOTALL)
 
 
 class BadReferenceError(ValueError):
     """What stands between ``${`` and ``}`` is not understood."""
+
+
+class TooLongError(BadReferenceError):
+    """A value grew over ``LONGEST`` characters."""
 
 
 def references(value: str) -> list[str]:
@@ -29,12 +36,22 @@ def references(value: str) -> list[str]:
 def expand(value: str, look_up: Callable[[str], str | None], unset: Callable[[str], None]) -> str:
     """Replace the references of a value. ``look_up`` gives a name's value or ``None``; ``unset`` is told of each missing one.
 
-    Raises ``BadReferenceError`` for ``${1x}``, ``${X:?}``, ``${X`` and the like.
+    Raises ``BadReferenceError`` for ``${1x}``, ``${X:?}``, ``${X``, ``${X:-${Y}}`` and the like, ``TooLongError`` for a value
+    that refers to more than can be meant.
     """
+    length = 0
 
     def replace(match: re.Match[str]) -> str:
+        nonlocal length
+        text = resolve(match)
+        length += len(text)
+        if length > LONGEST:
+            raise TooLongError
+        return text
+
+    def resolve(match: re.Match[str]) -> str:
         inside = _INSIDE.match(match[1]) if match[1] is not None else None
-        if inside is None:
+        if inside is None or "${" in (inside[2] or ""):
             raise BadReferenceError(match[0])
         name, default = inside[1], inside[2]
         found = look_up(name)

@@ -10,7 +10,7 @@ from nself_core.settings import coerce
 from nself_core.settings.cascade import ALWAYS, Cascade, Layer
 from nself_core.settings.declared import AMBIENT, KNOWN_BY, Declarations
 from nself_core.settings.environment import FOLDER, SPELLINGS
-from nself_core.settings.expand import BadReferenceError, expand, references
+from nself_core.settings.expand import LONGEST, BadReferenceError, TooLongError, expand, references
 from nself_core.settings.fold import Assignment, Entry, Folded, fold, generic_name
 from nself_core.settings.problems import Problem
 from nself_core.settings.strength import TO_BE_MADE
@@ -187,9 +187,13 @@ class _Merger:
         names = references(entry.raw)
         try:
             value = expand(entry.raw, lambda name: self._look_up(name, entry), missing.append)
+        except TooLongError:
+            message = f"{entry.spelling} is longer than {LONGEST:,} characters once its ${{}} are replaced"
+            self._fault(entry, message, "look at what it refers to", "env-too-long")
+            return None
         except BadReferenceError as error:
             message = f"{error} in {entry.spelling} is not understood"
-            remedy = "write ${NAME} or ${NAME:-default}; in single quotes nothing is replaced"
+            remedy = "write ${NAME} or ${NAME:-plain text}; in single quotes nothing is replaced"
             self._fault(entry, message, remedy, "env-reference")
             return None
         taint = self.out.tainted.setdefault(entry.name, set())

@@ -127,6 +127,7 @@ class Scaffold:
             else:
                 path.unlink(missing_ok=True)
         finish(self.root)
+        _forget_state(self.root / ".nself")
 
     def write(self, label: str, text: str, mode: int = 0o644) -> None:
         """Write a file of the project; an old one is kept in mind until all is done."""
@@ -170,6 +171,14 @@ def begin(root: Path, labels: Iterable[str]) -> None:
 def finish(root: Path) -> None:
     """All is written, or all is taken back."""
     (root / _UNFINISHED).unlink(missing_ok=True)
+
+
+def _forget_state(state: Path) -> None:
+    """Remove the state folder where nothing is kept in it: it would make the folder a project."""
+    ignore = state / ".gitignore"
+    if state.is_dir() and list(state.iterdir()) == [ignore]:
+        ignore.unlink()
+        state.rmdir()
 
 
 def take_back(root: Path) -> list[str]:

@@ -36,7 +36,11 @@ def nearest(name: str, declarations: Declarations) -> str | None:
     numbers = [part for part in name.split("_") if part.isdigit()]
     candidates = list(declarations.names())
     if numbers:
-        candidates += [pattern.replace("{N}", numbers[0]) for pattern in declarations.patterns() if "{N}" in pattern]
+        number = numbers[0].lstrip("0") or "1"  # slots count from 1, without leading zeros
+        candidates += [pattern.replace("{N}", number) for pattern in declarations.patterns() if "{N}" in pattern]
+        renumbered = name.replace(numbers[0], number, 1)
+        if renumbered in candidates:
+            return renumbered
     found = get_close_matches(name, candidates, n=1, cutoff=_CLOSE)
     return found[0] if found else None
 

@@ -11,7 +11,7 @@ from hookspecs.models.findings import Finding, Level
 from hookspecs.models.project import Project
 from hookspecs.models.routes import CertificateRequest, Route
 from hookspecs.models.service import Service
-from hookspecs.models.settings import SettingValue
+from hookspecs.models.settings import Settings, SettingValue
 from hookspecs.models.stack import PluginMigration, PortMap, Stack, Unavailable
 from nself_core.stack import needs, ports, routes, scaling
 
@@ -65,6 +65,7 @@ def assemble(
         absent=set(absent),
         found=found,
     )
+    found[:] = [_placed(finding, project.settings) for finding in found]
     raise_errors(found)
     hosts = tuple(dict.fromkeys(route.host for route in valid_routes))
     stack = Stack(
@@ -91,6 +92,12 @@ def raise_errors(found: list[Finding]) -> None:
     if errors:
         word = "fault" if len(errors) == 1 else "faults"
         raise UserError(f"{len(errors)} {word} in this project", findings=errors, code=errors[0].code)
+
+
+def _placed(finding: Finding, settings: Settings) -> Finding:
+    """The finding with file and line for its place, where a file gives the variable it speaks of."""
+    origin = settings.origin(finding.variable) if finding.variable else None
+    return finding.model_copy(update={"where": str(origin)}) if origin is not None and origin.line else finding
 
 
 def _sort(

@@ -85,7 +85,12 @@ def _unmet(service: Service, need: Need, offers: Mapping[str, str], names: Mappi
     else:
         remedy = f"it is one of {', '.join(sorted(set(names.values())))}"
         message = f"{service.name} needs the service {need.service!r}, which is not in this project"
-    return Finding(level=Level.ERROR, message=message, where=service.name, remedy=remedy, code="need-unmet")
+    return Finding(level=Level.ERROR, message=message, where=_place(service), remedy=remedy, code="need-unmet")
+
+
+def _place(service: Service) -> str:
+    """Where a service's needs are written: the setting with its file and line, else the service."""
+    return str(service.provenance.get("needs") or service.provenance.get("name") or service.name)
 
 
 def order(services: Sequence[Service], found: list[Finding]) -> list[Service]:
@@ -100,7 +105,7 @@ def order(services: Sequence[Service], found: list[Finding]) -> list[Service]:
             Finding(
                 level=Level.ERROR,
                 message=f"services need each other in a circle: {' → '.join(circle)}",
-                where=circle[0],
+                where=_place(by_name[circle[0]]),
                 remedy="remove one of these needs",
                 code="need-cycle",
             )

@@ -31,7 +31,7 @@ def validate(
                     level=Level.ERROR,
                     message=f"{what} is claimed by both {twin.name} and {route.name}",
                     where=route.name,
-                    remedy=f"give {route.name} another route",
+                    remedy="give one of the two another route",
                     code="route-twice",
                 )
             )

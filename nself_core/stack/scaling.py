@@ -11,6 +11,8 @@ from hookspecs.models.settings import Origin, SettingValue
 
 #: Smallest memory limit an engine accepts, in bytes (Docker: 6 MiB).
 LEAST_MEMORY = 6 * 1024 * 1024
+#: More copies than any machine runs: each is a host port, an address of the proxy and, natively, a process.
+MOST_REPLICAS = 1000
 
 
 def variable_prefix(service: str) -> str:
@@ -38,7 +40,7 @@ def _apply(service: Service, generic: Mapping[str, SettingValue], found: list[Fi
     replicas = take("REPLICAS", "replicas")
     if replicas is not None:
         _check_replicas(service, int(replicas), generic[f"{prefix}_REPLICAS"], found)
-        changes["replicas"] = max(1, int(replicas))
+        changes["replicas"] = min(max(1, int(replicas)), MOST_REPLICAS)
     limits: dict[str, Any] = {}
     memory = take("MEMORY_LIMIT", "limits")
     if memory is not None:
@@ -61,6 +63,8 @@ def _check_replicas(service: Service, wanted: int, entry: SettingValue, found: l
     where = str(entry.origin)
     if wanted < 1:
         _error(found, where, entry.name, f"{entry.name} must be at least 1", "to leave a service out, switch it off")
+    elif wanted > MOST_REPLICAS:
+        _error(found, where, entry.name, f"{entry.name}={wanted} is more than {MOST_REPLICAS}", "give fewer")
     elif wanted > 1 and not service.scalable:
         _error(found, where, entry.name, f"{service.name} cannot run more than once", f"remove {entry.name}")
     elif "replicas" in service.provenance and service.replicas != wanted:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -47,6 +48,7 @@ def test_it_works_from_a_subfolder(write_env: Callable[[str], Nself]) -> None:
     [
         ("POSTGRES_PROT=5433", "POSTGRES_PORT"),
         ("REDIS_ENABLD=true", "REDIS_ENABLED"),
+        ("CS_0=api:flask", "did you mean CS_1?"),
     ],
 )
 def test_a_misspelt_variable_is_warned_of_with_the_nearest_and_refused_when_strict(
@@ -64,7 +66,11 @@ def test_a_misspelt_variable_is_warned_of_with_the_nearest_and_refused_when_stri
     [
         (f"{BASE}POSTGRES_PORT=notaport\n", ".env:3"),
         (f"{BASE}POSTGRES_PORT=70000\n", "POSTGRES_PORT"),
-        (f"{BASE}POSTGRES_PORT=8099\nHASURA_PORT=8099\n", "HASURA_PORT"),
+        (f"{BASE}POSTGRES_PORT=8099\nHASURA_PORT=8099\n", ".env:3: POSTGRES_PORT asks for port 8099, which hasura (HASURA_PORT)"),
+        (f"{BASE}CS_1=api:flask\nCS_1_DEPENDS_ON=ghost\n", "CS_1_DEPENDS_ON (.env:4): api needs the service 'ghost'"),
+        (f"{BASE}CS_1=a:flask\nCS_2=b:flask\nCS_1_DEPENDS_ON=b\nCS_2_DEPENDS_ON=a\n", "CS_1_DEPENDS_ON (.env:5): services need"),
+        (f"{BASE}HASURA_REPLICAS=100000\n", ".env:3: HASURA_REPLICAS=100000 is more than 1000"),
+        (f"{BASE}CS_1=api:flask\nCS_1_REPLICAS=100000\n", ".env:4: CS_1_REPLICAS: 100000 is more than 1000"),
         (f"{BASE}AUTH_CLIENT_URL=${{NOWHERE}}\n", "NOWHERE"),
         (f"{BASE}POSTGRES_DB='unclosed\n", ".env:3"),
         ("PROJECT_NAME=shop\nBASE_DOMAIN=not a domain!\n", "BASE_DOMAIN"),
@@ -105,6 +111,54 @@ def test_odd_files(nself: Nself, content: bytes, expected: str | None) -> None:
         assert expected in done.stderr
 
 
+@pytest.mark.parametrize("what", ["link", "pipe", "device", "folder"])
+def test_a_settings_file_that_is_no_file(write_env: Callable[[str], Nself], what: str) -> None:
+    nself = write_env(BASE)
+    path = nself.folder / ".env.dev"
+    if what == "link":
+        path.symlink_to(nself.folder / "gone")
+    elif what == "pipe":
+        os.mkfifo(path)
+    elif what == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        path.mkdir()
+    done = nself("build", check=False)
+    assert done.returncode == 1
+    expected = {"link": f"is a link to {nself.folder / 'gone'}", "folder": "a folder"}.get(what, "a pipe or a device")
+    assert f"error: .env.dev: {'' if what == 'link' else 'this is '}{expected}" in done.stderr
+    assert not (nself.folder / "docker-compose.yml").exists()
+
+
+@pytest.mark.parametrize("document", ["[", "[1]", '{"native": 1}', '{"compose": {"dev": {"db/sql": "x"}}, "native": 3}'])
+def test_state_that_something_spoilt_is_named_or_counts_as_none(write_env: Callable[[str], Nself], document: str) -> None:
+    nself = write_env(BASE)
+    nself("build")
+    for path in (nself.folder / ".nself").glob("*.json"):
+        if path.name != "ports.json":
+            path.write_text('{"files": 3, "stamp": 4}')
+    nself("build")
+    ports = nself.folder / ".nself" / "ports.json"
+    ports.write_text(document)
+    done = nself("build", "--force", check=False)
+    assert done.returncode == (0 if document == "[1]" else 1), done.stderr
+    assert "fault in nself" not in done.stderr
+    assert document == "[1]" or f"{ports}: cannot be read" in done.stderr
+
+
+def test_an_environment_that_nobody_made_is_refused(write_env: Callable[[str], Nself]) -> None:
+    nself = write_env(BASE)
+    done = nself("build", "--env", "prdo", check=False)
+    assert done.returncode == 1
+    assert "--env: there is no environment prdo" in done.stderr
+    (nself.folder / ".env").write_text(f"{BASE}ENV=prdo\n")
+    assert ".env:3: there is no environment prdo" in nself("build", check=False).stderr
+    assert not (nself.folder / ".environments").exists()
+    nself("env", "create", "prdo")
+    nself("build", "--env", "prdo", check=False)
+    assert (nself.folder / ".environments" / "prdo").is_dir()
+
+
 def test_two_at_once_and_the_second_names_the_first(write_env: Callable[[str], Nself]) -> None:
     nself = write_env(BASE)
     (nself.folder / ".nself").mkdir()
@@ -143,6 +197,12 @@ def test_a_read_only_folder(write_env: Callable[[str], Nself]) -> None:
         nself.folder.chmod(0o755)
 
 
+def test_who_holds_the_lock_is_for_messages_alone(write_env: Callable[[str], Nself]) -> None:
+    nself = write_env(BASE)
+    (nself.folder / ".nself" / "lock.holder").mkdir(parents=True)  # cannot be written, as on a full disk
+    assert nself("build").returncode == 0
+
+
 @pytest.mark.slow
 def test_a_build_killed_at_any_moment_is_finished_by_the_next(write_env: Callable[[str], Nself], tmp_path: Path) -> None:
     nself = write_env(f"{BASE}REDIS_ENABLED=true\nCS_1=api:fastapi\n")
@@ -169,6 +229,34 @@ def test_a_build_killed_at_any_moment_is_finished_by_the_next(write_env: Callabl
     assert nself("build", "--check").returncode == 0
 
 
+def test_a_first_build_killed_while_it_writes_leaves_nothing_of_its_own(write_env: Callable[[str], Nself]) -> None:
+    nself = write_env(f"{BASE}CS_1=api:fastapi\nCS_2=web:express-js\n")
+    folder = nself.folder
+
+    def unfinished() -> list[Path]:
+        return [p for p in folder.rglob(".*.new") if p.is_file()]
+
+    for _ in range(8):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "nself_core", "build"], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        while process.poll() is None and len(unfinished()) < 20:
+            time.sleep(0.001)
+        process.kill()
+        process.wait()
+        if unfinished():
+            break
+        for path in folder.iterdir():
+            if path.name != ".env":
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+    else:
+        pytest.skip("this machine writes too fast to be stopped")
+    nself("build")
+    assert not unfinished()
+    assert (folder / "docker-compose.yml").read_text().count("target: dev") == 2
+    nself("build", "--check")
+
+
 def test_an_edit_in_a_generated_file_is_reported_and_never_lost(write_env: Callable[[str], Nself]) -> None:
     nself = write_env(BASE)
     nself("build")
@@ -181,6 +269,18 @@ def test_an_edit_in_a_generated_file_is_reported_and_never_lost(write_env: Calla
     nself("build", "--force")
     assert "# mine" not in compose.read_text()
     assert any("# mine" in p.read_text() for p in (nself.folder / ".nself/edited").rglob("docker-compose.yml"))
+
+
+def test_a_copy_of_a_built_project_is_built_anew(write_env: Callable[[str], Nself]) -> None:
+    nself = write_env(BASE)
+    nself("build")
+    copy = nself.folder.with_name("copy")
+    shutil.copytree(nself.folder, copy)  # keeps times, as cp -a and rsync do
+    (copy / ".env").write_text(f"{BASE}POSTGRES_PORT=5999\n")
+    nself("build", cwd=copy)
+    assert "5999" in (copy / "docker-compose.yml").read_text()
+    assert "none changed" in nself("build", cwd=copy).stdout
+    assert "none changed" in nself("build").stdout
 
 
 def test_a_dry_run_writes_nothing_and_its_diff_shows_no_secret(write_env: Callable[[str], Nself]) -> None:

@@ -305,6 +305,12 @@ def test_a_killed_init_can_be_run_again(nself: Nself) -> None:
     assert nself("config", "validate").returncode == 0
 
 
+def test_an_init_that_fails_leaves_the_folder_as_it_was(nself: Nself) -> None:
+    (nself.folder / ".gitignore").mkdir()
+    assert nself("init", "--yes", check=False).returncode == 1
+    assert [path.name for path in nself.folder.iterdir()] == [".gitignore"]
+
+
 def test_limits_that_local_processes_do_not_keep_to_are_named(project: Nself) -> None:
     (project.folder / ".env").write_text("NSELF_RUNTIME=native\nHASURA_MEMORY_LIMIT=1g\n")
     found = json.loads(project("doctor", "--json", check=False).stdout)

@@ -32,10 +32,12 @@ def project(nself: Nself) -> Nself:
 @pytest.fixture
 def started(project: Nself) -> Iterator[Nself]:
     """The database of a project, running; stopped and removed with its data afterwards."""
-    begun = project("start", DATABASE, "--runtime", "native")
-    assert "Not built yet, so built first" in begun.stdout + begun.stderr
-    yield project
-    project("destroy", "--yes", check=False)
+    try:
+        begun = project("start", DATABASE, "--runtime", "native")
+        assert "Not built yet, so built first" in begun.stdout + begun.stderr
+        yield project
+    finally:
+        project("destroy", "--yes", check=False)
 
 
 # -- before anything is started: quick, and free of effects
@@ -220,3 +222,20 @@ def test_a_changed_env_is_built_again_and_said(started: Nself) -> None:
     assert "The settings changed since the last build" in done.stderr
     mine = next(s for s in status(started)["services"] if s["name"] == DATABASE)
     assert any(str(number) in port for port in mine["ports"])
+
+
+@pytest.mark.slow
+def test_a_new_name_for_what_runs_is_refused(started: Nself) -> None:
+    """What runs, and its data, is found by the project's name: a stop said "stopped", and a start began with no data."""
+    settings = started.folder / ".env.dev"
+    settings.write_text(SETTINGS.replace("lifecycle", "renamed"))
+    for command in (["status"], ["stop"], ["start", "--runtime", "native"], ["restart"], ["destroy", "--yes"]):
+        done = started(*command, check=False)
+        assert done.returncode == 1, command
+        assert "this project was started as lifecycle" in done.stderr
+        assert ".env.dev:1" in done.stderr
+    settings.write_text(SETTINGS)
+    assert status(started)["summary"]["running"] == 1
+    started("destroy", "--yes")
+    settings.write_text(SETTINGS.replace("lifecycle", "renamed"))
+    assert status(started)["project"] == "renamed"

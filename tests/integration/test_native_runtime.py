@@ -23,6 +23,7 @@ from builtin_plugins.runtimes.native.layout import User
 from builtin_plugins.runtimes.native.programs import reachable
 from hookspecs import Migration, PluginMigration, UserError
 from tests.native_project import NativeProject, native_project, quiet, until
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.slow
 
@@ -104,6 +105,19 @@ def test_a_killed_service_is_healed_and_that_shows(project: NativeProject, servi
 
     until(healed)
     assert project.states()[service].restarts >= 1
+
+
+def test_a_killed_proxy_is_healed_and_leaves_no_worker_behind(tmp_path: Path) -> None:
+    """Workers outlive a killed master and hold its ports: the new one could not start, and no stop knew of them."""
+    plain, tls = map(str, free_ports(2))
+    only = {"POSTGRES_ENABLED": "false", "NGINX_ENABLED": "true", "NGINX_PORT": plain, "NGINX_SSL_PORT": tls}
+    with native_project(tmp_path / "project", **only) as project:
+        before = project.start()["nginx"]
+        workers = psutil.Process(int(before.id)).children()
+        assert workers
+        os.kill(int(before.id), signal.SIGKILL)
+        until(lambda: project.states()["nginx"].id not in ("", before.id) and project.states()["nginx"].health == "healthy")
+        assert not [worker for worker in workers if worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE]
 
 
 def test_a_service_that_cannot_start_is_given_up_with_its_reason_and_mended_by_the_next_start(project: NativeProject) -> None:

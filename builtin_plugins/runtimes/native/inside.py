@@ -5,7 +5,9 @@ Loaded by supervisord as an RPC interface (``[rpcinterface:nself]``); its manual
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -38,6 +40,7 @@ class Interface:
         events.subscribe(events.ProcessStateStartingEvent, self._starting)
         events.subscribe(events.ProcessLogEvent, self._log)
         events.subscribe(events.ProcessStateEvent, self._ended)
+        events.subscribe(events.ProcessStateExitedEvent, self._end_rest)
         events.subscribe(events.ProcessStateExitedEvent, self._slow_down)
 
     def pid(self) -> int:
@@ -67,6 +70,14 @@ class Interface:
             self._restarts[name] = self._restarts.get(name, 0) + 1
         else:
             self._restarts[name] = self._short[name] = 0
+
+    def _end_rest(self, event: Any) -> None:
+        """Kill what a process left that ended by itself: workers of a killed one hold its ports, and outlive every stop.
+
+        Each process that the supervisor starts leads a process group.
+        """
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(event.process.pid, signal.SIGKILL)
 
     def _slow_down(self, event: Any) -> None:
         """Have a process that ended soon wait before its next start.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tarfile
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from builtin_plugins.runtimes.native.layout import User
@@ -24,10 +25,19 @@ def write(folder: Path, source: IO[bytes], user: User | None) -> None:
     fresh = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True, mode=0o700)
-    with tarfile.open(fileobj=source, mode="r|") as tar:
+    with with_filters().open(fileobj=source, mode="r|") as tar:
         tar.extractall(fresh, filter="data")
     if user is not None:
         for path in (fresh, *fresh.rglob("*")):
             os.chown(path, user.uid, user.gid, follow_symlinks=False)
     shutil.rmtree(folder, ignore_errors=True)
     fresh.replace(folder)
+
+
+def with_filters() -> Any:
+    """The ``tarfile`` whose filters keep members inside the folder: Python before 3.11.4 has none."""
+    if sys.version_info >= (3, 11, 4):
+        return tarfile
+    from backports import tarfile as newer
+
+    return newer

@@ -62,7 +62,7 @@ def _nothing_to_do(env: str | None, *, as_json: bool) -> bool:
     if root is None:
         return False
     record = Record.read(root / ".nself")
-    if not record.stamp or record.pending:
+    if not record.stamp or record.pending or record.staged:
         return False
     if not unchanged(root, record.stamp, asked=env, fingerprint=fingerprint(paths.home(), root), environ=os.environ):
         return False
@@ -121,7 +121,7 @@ def _tell(workspace: Workspace, report: BuildReport, *, as_json: bool) -> None:
         f"{len(changes.kept)} unchanged."
     )
     if report.secrets_made:
-        output.say(f"Made {len(report.secrets_made)} secrets: {', '.join(report.secrets_made)}.")
+        output.say(f"Made secrets: {', '.join(report.secrets_made)}.")
     if report.certificates_made:
         output.say(f"Made certificates: {', '.join(report.certificates_made)}.")
     if report.saved_edits:

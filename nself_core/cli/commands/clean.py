@@ -42,6 +42,7 @@ def command(*, env: str | None, dry_run: bool) -> None:
         mine = [p for p in paths if (digest := digest_of(workspace.root / p)) is not None and record.ours(p, digest)]
         edited = [p for p in paths if p not in mine and digest_of(workspace.root / p) is not None]
         if not dry_run:
+            record.tidy(workspace.root)
             for path in mine:
                 (workspace.root / path).unlink(missing_ok=True)
                 _prune(workspace.root, (workspace.root / path).parent)

@@ -42,17 +42,7 @@ def command(*, env: str | None, keep_data: bool, yes: bool) -> None:
         with progress.shown(f"Removing {project}") as report:
             gone = runtime.destroy(data=not keep_data, progress=report)
         if not keep_data:
-            _forget(workspace)
+            workspace.forget_runtime()
     for name in gone:
         output.say(f"removed {name}")
     output.say("Done. Settings, secrets and your own files stay." if gone else "There was nothing to remove.")
-
-
-def _forget(workspace: object) -> None:
-    """Forget the runtime's choice, so that the next start may take another."""
-    from nself_core.workspace import RUNTIME_FILE, Workspace, read_json
-
-    assert isinstance(workspace, Workspace)  # noqa: S101  typed late, as the import is
-    document = read_json(workspace.state / RUNTIME_FILE)
-    document.pop(workspace.environment.name, None)
-    workspace.write_state(RUNTIME_FILE, document)

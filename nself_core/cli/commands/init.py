@@ -170,8 +170,8 @@ def _write(root: Path, wish: Wish, declarations: Declarations, *, force: bool) -
     kept = scaffold.keep_old(root) if force else None
     files = scaffold.files(wish, declarations)
     secrets = secrets_path(root, "dev")
-    scaffold.begin(root, [*files, str(secrets.relative_to(root)), f"{FOLDER}/.gitignore"])
     with scaffold.Scaffold(root) as site:
+        scaffold.begin(root, [*files, str(secrets.relative_to(root)), f"{FOLDER}/.gitignore"])
         for label, text in files.items():
             site.write(label, text, 0o600 if label == ".env" else 0o644)
         site.ignore()

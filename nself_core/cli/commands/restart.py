@@ -26,14 +26,14 @@ def command(*, services: tuple[str, ...], env: str | None, timeout: float | None
 
     workspace = Workspace.open(env)
     with workspace.lock("restart"):
+        workspace.require_same_name()
         name = choice.choose(workspace, None)
         for service in services:
             select.one(workspace.stack(name), service)
         runtime = workspace.runtime(name) if skip_build else starting.prepare(workspace, name, asked=env)
         stack = workspace.stack(name)
         wanted = select.chosen(stack, [select.runnable(stack, s) for s in services])
-        if workspace.recorded_runtime() != name:
-            workspace.record_runtime(name)
+        workspace.record_runtime(name)
         patience = starting.patience(workspace, timeout)
         with progress.shown(f"Restarting {workspace.loaded.project_name}") as report:
             if wanted is None:

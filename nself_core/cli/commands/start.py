@@ -38,13 +38,13 @@ def command(*, services: tuple[str, ...], env: str | None, runtime_name: str | N
 
     workspace = Workspace.open(env)
     with workspace.lock("start"):
+        workspace.require_same_name()
         name = choice.choose(workspace, runtime_name)
         wanted = select.chosen(workspace.stack(name), services)
         runtime = starting.prepare(workspace, name, asked=env)
         for service in wanted or ():
             select.runnable(workspace.stack(name), service)
-        if workspace.recorded_runtime() != name:
-            workspace.record_runtime(name)
+        workspace.record_runtime(name)
         moving.forget(workspace)  # a dump of a move that was cut off is no longer true from here on
         title = f"Starting {workspace.loaded.project_name} ({workspace.environment.name}) on the {name} runtime"
         patience = starting.patience(workspace, timeout)

@@ -70,7 +70,8 @@ def test_a_user_error_tells_what_where_and_what_to_do(raising: Raising, capsys: 
         (click.exceptions.Exit(3), 3, ""),
         (KeyboardInterrupt(), 130, "interrupted"),
         (click.Abort(), 1, "stopped; nothing more was done"),
-        (OSError(errno.ENOSPC, "No space left on device", "/x/y"), 1, "error: no space left on device: /x/y"),
+        (OSError(errno.ENOSPC, "No space left on device", "/x/y"), 1, "no space left on device: /x/y\n  → make room there"),
+        (OSError(errno.EACCES, "Permission denied", "/x/y"), 1, "permission denied: /x/y\n  → mend its permissions"),
         (RuntimeError("oh"), 1, "error: RuntimeError: oh"),
     ],
 )

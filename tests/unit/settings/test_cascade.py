@@ -87,6 +87,12 @@ def test_circles_and_odd_references_are_errors(shop_of: Callable[[str], Shop]) -
     assert "env-circle" in codes(shop_of("DB_URL=${HAND_ON}\nHAND_ON=${DB_URL}").load(), "error")
     assert "env-reference" in codes(shop_of("DB_URL=${1x}").load(), "error")
     assert "env-reference" in codes(shop_of("DB_URL=${open").load(), "error")
+    assert "env-reference" in codes(shop_of("DB_URL=${ONE:-${TWO:-x}}").load(), "error")
+
+
+def test_references_that_would_fill_the_memory_are_an_error(shop_of: Callable[[str], Shop]) -> None:
+    lines = ["A0=0123456789", *(f"A{n}=" + f"${{A{n - 1}}}" * 10 for n in range(1, 12)), "DB_URL=${A11}"]
+    assert "env-too-long" in codes(shop_of("\n".join(lines)).load(), "error")
 
 
 def test_a_reference_to_itself_means_the_file_below(shop: Shop) -> None:
