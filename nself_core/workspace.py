@@ -53,11 +53,12 @@ class Workspace:
         from nself_core.plugins import PluginManager
         from nself_core.settings import load
         from nself_core.settings.environment import CLASSES, in_force
-        from nself_core.settings.environments import require
 
         root = find_root(start)
         wanted = in_force(root, env=env, environ=os.environ)
         if wanted.name not in CLASSES:  # a misspelt one would get secrets and files of its own
+            from nself_core.settings.environments import require
+
             require(root, wanted.name, wanted.chosen_by)
         home = paths.home()
         plugins = PluginManager.open(home, root)

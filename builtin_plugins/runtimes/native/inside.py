@@ -76,8 +76,9 @@ class Interface:
 
         Each process that the supervisor starts leads a process group.
         """
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(event.process.pid, signal.SIGKILL)
+        if event.process.pid > 0:  # else it would be the supervisor's own group
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(event.process.pid, signal.SIGKILL)
 
     def _slow_down(self, event: Any) -> None:
         """Have a process that ended soon wait before its next start.
