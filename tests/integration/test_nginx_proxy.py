@@ -157,6 +157,11 @@ def test_a_dead_upstream_is_502_and_others_live(proxy: Proxy) -> None:
         assert status == 502
         # A page of another origin can tell it from a fault of CORS.
         assert (headers["access-control-allow-origin"], json.loads(body)["error"]) == ("*", "service-unavailable")
+        asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,content-type"}
+        status, headers, _ = proxy.get(f"{name}.{DOMAIN}", method="OPTIONS", headers=asked)
+        assert (status, headers["access-control-allow-methods"]) == (204, "POST")
+        assert headers["access-control-allow-headers"] == "authorization,content-type"
+        assert headers["access-control-allow-origin"] == "*"
     assert proxy.get(f"app.{DOMAIN}")[0] == 200
 
 

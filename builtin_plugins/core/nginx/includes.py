@@ -82,17 +82,29 @@ _OWN_ERRORS = (
 )
 
 
+#: A service that is down says nothing to a browser's question whether it may ask: yes, so that the page sees the error.
+_PREFLIGHT = [
+    "    add_header Access-Control-Allow-Methods $http_access_control_request_method always;",
+    "    add_header Access-Control-Allow-Headers $http_access_control_request_headers always;",
+    "    if ($request_method = OPTIONS) {",
+    "        return 204;",
+    "    }",
+]
+
+
 def own_errors() -> str:
     """An ``error_page`` for each of them."""
     found = []
     for status, error, message in _OWN_ERRORS:
         retry = ["    add_header Retry-After 1 always;"] if status == "429" else []
+        preflight = _PREFLIGHT if status in {"502", "504"} else []
         found += [
-            f"error_page {status} @error_{status};",
+            f"error_page {status} = @error_{status};",
             f"location @error_{status} {{",
             "    include includes/answers.conf;",
             "    add_header Access-Control-Allow-Origin * always;",
             *retry,
+            *preflight,
             "    default_type application/json;",
             f'    return {status} \'{{"status":{status},"error":"{error}","message":"{message}"}}\';',
             "}",
