@@ -38,8 +38,8 @@ def application(host: HostContext) -> FastAPI:
     api = FastAPI(title="Feature flags", version="1.0.0", summary="Switches, targeting and gradual roll-outs.")
     everything = store.Everything(host)
     api.include_router(_evaluating(host, everything))
-    api.include_router(_flags(host))
-    api.include_router(_segments(host))
+    api.include_router(_flags(host, everything))
+    api.include_router(_segments(host, everything))
     return api
 
 
@@ -101,7 +101,7 @@ def _actor(who: Caller) -> str:
     return who.user_id or "service"
 
 
-def _flags(host: HostContext) -> APIRouter:
+def _flags(host: HostContext, everything: store.Everything) -> APIRouter:
     router = APIRouter(prefix="/flags", tags=["flags"], dependencies=[Depends(admin)])
 
     @router.get("")
@@ -123,7 +123,9 @@ def _flags(host: HostContext) -> APIRouter:
     @router.put("/{key}")
     async def put(key: Key, wanted: FlagIn, account: Account, who: Admin) -> Flag:
         """Make or change a flag; who is in a roll-out stays in it."""
-        return await store.put_flag(host.pool, account, key, wanted, _actor(who))
+        made = await store.put_flag(host.pool, account, key, wanted, _actor(who))
+        everything.forget()
+        return made
 
     @router.post("/{key}/{state}")
     async def switch(key: Key, state: Literal["on", "off"], account: Account, who: Admin) -> Flag:
@@ -131,6 +133,7 @@ def _flags(host: HostContext) -> APIRouter:
         flag = await store.switch(host.pool, account, key, state == "on", _actor(who))
         if flag is None:
             raise HTTPException(404, f"there is no flag {key!r}")
+        everything.forget()
         return flag
 
     @router.delete("/{key}", status_code=204)
@@ -138,11 +141,12 @@ def _flags(host: HostContext) -> APIRouter:
         """Delete a flag. Made anew, it has other buckets."""
         if not await store.delete(host.pool, account, "flag", key, _actor(who)):
             raise HTTPException(404, f"there is no flag {key!r}")
+        everything.forget()
 
     return router
 
 
-def _segments(host: HostContext) -> APIRouter:
+def _segments(host: HostContext, everything: store.Everything) -> APIRouter:
     router = APIRouter(tags=["segments and history"], dependencies=[Depends(admin)])
 
     @router.get("/segments")
@@ -154,7 +158,9 @@ def _segments(host: HostContext) -> APIRouter:
     @router.put("/segments/{key}")
     async def put(key: Key, wanted: SegmentIn, account: Account, who: Admin) -> Segment:
         """Make or change a segment."""
-        return await store.put_segment(host.pool, account, key, wanted, _actor(who))
+        made = await store.put_segment(host.pool, account, key, wanted, _actor(who))
+        everything.forget()
+        return made
 
     @router.delete("/segments/{key}", status_code=204, responses={409: {"description": "A flag uses it."}})
     async def delete(key: Key, account: Account, who: Admin) -> None:
@@ -170,6 +176,7 @@ def _segments(host: HostContext) -> APIRouter:
             raise HTTPException(409, f"these flags use it: {', '.join(row['key'] for row in users)}")
         if not await store.delete(host.pool, account, "segment", key, _actor(who)):
             raise HTTPException(404, f"there is no segment {key!r}")
+        everything.forget()
 
     @router.get("/history")
     async def history(

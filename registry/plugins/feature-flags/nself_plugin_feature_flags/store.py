@@ -117,6 +117,7 @@ class Everything:
         self._flags: dict[str, dict[str, Flag]] = {}
         self._segments: dict[str, dict[str, Segment]] = {}
         self._read_at = float("-inf")
+        self._changes = 0
         self._lock = asyncio.Lock()
         self._listening: asyncio.Task[None] | None = None
 
@@ -140,13 +141,13 @@ class Everything:
     async def _fresh(self) -> None:
         if self._listening is None or self._listening.done():
             self._listening = asyncio.create_task(self._listen())
-            self._forget()
+            self.forget()
         if monotonic() - self._read_at < STALE:
             return
         async with self._lock:
             if monotonic() - self._read_at < STALE:
                 return
-            started = monotonic()
+            started, seen = monotonic(), self._changes
             flags = await self._host.pool.fetch("SELECT * FROM np_feature_flags_flags ORDER BY key")
             segments = await self._host.pool.fetch("SELECT * FROM np_feature_flags_segments ORDER BY key")
             self._flags, self._segments = {}, {}
@@ -154,15 +155,18 @@ class Everything:
                 self._flags.setdefault(row["source_account_id"], {})[row["key"]] = Flag(**row)
             for row in segments:
                 self._segments.setdefault(row["source_account_id"], {})[row["key"]] = Segment(**row)
-            self._read_at = started
+            if self._changes == seen:  # else something changed while it was being read
+                self._read_at = started
 
-    def _forget(self, *_: Any) -> None:
+    def forget(self, *_: Any) -> None:
+        """Have the next evaluation read anew: the database tells of a change, or whoever made it here does, who is sooner."""
+        self._changes += 1
         self._read_at = float("-inf")
 
     async def _listen(self) -> None:
         async with self._host.pool.acquire() as connection:
             lost = asyncio.Event()
             connection.add_termination_listener(lambda _: lost.set())
-            await connection.add_listener("np_feature_flags", self._forget)
-            self._forget()
+            await connection.add_listener("np_feature_flags", self.forget)
+            self.forget()
             await lost.wait()
