@@ -53,7 +53,9 @@ class LazyGroup(click.Group):
         from nself_core.cli.extensions import open_here
 
         open_here()  # a broken record of plugins hides their words: say that, not that there is no such command
-        near = get_close_matches(word, self.list_commands(ctx), n=1, cutoff=0.6)
+        known = self.list_commands(ctx)
+        begun = [name for name in known if name.startswith(word)]
+        near = begun if len(begun) == 1 else get_close_matches(word, known, n=1, cutoff=0.6)
         hint = f"did you mean `nself {near[0]}`?" if near else "`nself --help` lists the commands."
         raise click.UsageError(f"{word!r} is no command; {hint}", ctx)
 

@@ -94,7 +94,9 @@ def test_ctrl_c_at_a_prompt_is_an_interruption(raising: Raising) -> None:
     assert raising(error) == 130
 
 
-@pytest.mark.parametrize(("word", "near"), [("strat", "start"), ("biuld", "build"), ("comfig", "config"), ("dwon", "down")])
+@pytest.mark.parametrize(
+    ("word", "near"), [("stat", "status"), ("strat", "start"), ("biuld", "build"), ("comfig", "config"), ("dwon", "down")]
+)
 def test_an_unknown_word_is_refused_with_the_nearest(
     word: str, near: str, capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
