@@ -260,7 +260,9 @@ class Workspace:
         """The runtime, bound to the project's Stack."""
         self.require_same_name()
         offer = self.offer(self.runtime_name(name))
-        stack = self.stack(offer.name)
+        return self._bound(offer, self.stack(offer.name))
+
+    def _bound(self, offer: Offer, stack: Stack) -> Runtime:
         made: Runtime = _load(offer.load)(self.project(offer.name), stack, self.state, self.resolver(stack))
         return made
 
@@ -283,8 +285,7 @@ class Workspace:
             project=self.loaded.project_name, environment=self.environment.name, runtime=offer.name,
             addressing=offer.addressing, services=(),
         )  # fmt: skip
-        made: Runtime = _load(offer.load)(self.project(offer.name), stack, self.state, self.resolver(stack))
-        return made
+        return self._bound(offer, stack)
 
     def resolver(self, stack: Stack) -> Any:
         """The ``Resolver`` of a stack."""

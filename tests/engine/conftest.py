@@ -88,3 +88,10 @@ def hook() -> Iterator[Hook]:
     made = Hook()
     yield made
     made.stop()
+
+
+@pytest.fixture(scope="module")
+def playground() -> Iterator[Engine]:
+    """An engine on a cluster of its own, for schemas that come and go."""
+    with running_postgres() as server, running_engine(server.url, X=server.url) as engine:
+        yield engine
